@@ -1,0 +1,182 @@
+"""Train every combination of activations, all seeds of a configuration in parallel, and compare with the study.
+
+    python -m experiments.grid                      the whole MNIST study: 64 combinations x 9 seeds x 10 epochs
+    python -m experiments.grid --preset quick       what `make grid` runs
+    python -m experiments.grid --configs '*-sigmoid-relu' --seeds 0,3,17-25 --out DIR
+
+It may be stopped at any time; the same command goes on where it stopped. Times and expected numbers: BUILD.md.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from experiments import presets, runtime
+from experiments.plan import Plan, make_plan
+from jaxact.config import Config
+
+if TYPE_CHECKING:
+    from jaxact.ensemble import Ensemble
+
+MODULE = "experiments.grid"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def parser() -> Parser:
+    """The options; those of the protocol default to None, `presets.STUDY` has their values."""
+    names = "; ".join(f"{name}: {text}" for name, text in presets.SUMMARIES.items())
+    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--preset", help=f"a named protocol ({names})")
+    protocol = p.add_argument_group("protocol (default: the study's)")
+    protocol.add_argument("--dataset", help="mnist, fashion_mnist, cifar10 or digits")
+    protocol.add_argument("--activations", nargs="+", metavar="NAME", help="relu tanh sigmoid selu")
+    protocol.add_argument("--layers", type=int, help="number of layers, the output layer included (3)")
+    protocol.add_argument("--widths", nargs="+", type=int, metavar="N", help="units per layer (500 256 10)")
+    protocol.add_argument("--configs", nargs="+", metavar="A-B-C", help="only these; * stands for any layers, quote it")
+    protocol.add_argument("--seeds", help="a count (9) or a list such as 0,3,17-25")
+    protocol.add_argument("--epochs", type=int, help="passes over the training set (10)")
+    protocol.add_argument("--batch-size", type=int, help="examples per step (32)")
+    protocol.add_argument("--lr", type=float, help="learning rate (0.01)")
+    protocol.add_argument("--momentum", type=float, help="heavy-ball momentum (0.5 for sgd, 0 otherwise)")
+    protocol.add_argument("--optimizer", help="an optax optimiser (sgd)")
+    protocol.add_argument("--batch-norm", metavar="LAYERS", help="none, all, last or layer numbers such as 1,3 (none)")
+    protocol.add_argument("--init", help="torch_default, lecun_normal, he_normal, glorot_uniform or orthogonal")
+    protocol.add_argument("--limit-train", type=int, metavar="N", help="train on the first N examples only")
+    run = p.add_argument_group("running")
+    run.add_argument("--data-dir", help="a folder with the data set's files; otherwise jaxact finds or fetches them")
+    run.add_argument("--out", help="folder of the records (runs/<preset or data set>)")
+    run.add_argument("--strategy", default="auto", choices=("auto", "vmap", "map"), help="inside a device (auto)")
+    run.add_argument("--devices", type=int, help="devices to use (all; on a CPU one per core)")
+    run.add_argument("--dry-run", action="store_true", help="print the plan and its estimated time, run nothing")
+    return p
+
+
+def plan_from(p: Parser, argv: list[str] | None) -> tuple[Plan, argparse.Namespace]:
+    """Parse and check; a user's mistake ends here, in one line with exit status 2."""
+    options = p.parse_args(argv)
+    if options.preset is not None and options.preset not in presets.PRESETS:
+        p.error(f"unknown preset {options.preset!r}: use one of {', '.join(presets.PRESETS)}")
+    if options.devices is not None and not 1 <= options.devices <= 1024:
+        p.error(f"--devices must be from 1 to 1024, got {options.devices}")
+    try:
+        return make_plan(options.preset, presets.PRESETS[options.preset or "paper"], options), options
+    except ValueError as error:
+        p.error(str(error))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the grid.
+
+    Returns:
+        Exit status: 0 done, 2 bad input (nothing written), 130 stopped (what was finished is recorded).
+    """
+    p = parser()
+    plan, options = plan_from(p, argv)
+    from experiments import outcome
+
+    if options.dry_run:
+        print(outcome.describe(plan))
+        return 0
+    todo = outcome.pending(plan)
+    print(outcome.opening(plan, todo), flush=True)
+    try:
+        if todo:
+            runtime.configure(options.devices)
+            train(plan, prepare(p, plan, options), todo)
+    except KeyboardInterrupt:
+        print(f"\nstopped; what was finished is in {plan.out}: the same command goes on from there", file=sys.stderr)
+        return 130
+    print(outcome.finish(plan, runtime.command(MODULE)))
+    return 0
+
+
+class Prepared(NamedTuple):
+    """The compiled ensemble with the data on its devices, and what the records say of both."""
+
+    machine: "Ensemble"
+    data: dict[str, Any]
+    run: dict[str, Any]
+
+
+def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
+    """Load the data and compile; data or devices that are not there end here, with status 2 and nothing written."""
+    from experiments import outcome
+    from jaxact import data, ensemble
+
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        arrays = data.load(plan.spec.name, plan.data_dir, limit_train=plan.configs[0].limit_train)
+        outcome.check_same_data(plan, arrays.source)
+        print(f"data: {arrays.source}", flush=True)
+        strategy = ensemble.resolve_strategy(options.strategy)
+        size = len(plan.seeds) if strategy == "vmap" else None
+        machine = ensemble.Ensemble(
+            plan.configs[0], plan.choices, arrays, size=size, strategy=strategy, devices=options.devices
+        )
+    except ValueError as error:
+        p.exit(2, f"{p.prog}: {error}\n")
+    run = {"started_utc": started, "command": runtime.command(MODULE), "strategy": strategy, "call_size": machine.size}
+    run |= {"compile_seconds": round(machine.compile_seconds, 2), **runtime.environment()}
+    sizes = {"train": len(arrays.train_labels), "test": len(arrays.test_labels)}
+    return Prepared(machine, {"source": arrays.source, **sizes}, run)
+
+
+def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:
+    """Train the jobs and write each configuration's record as soon as its last seed is done."""
+    from experiments.progress import progress
+    from jaxact import ensemble, records
+
+    machine = prepared.machine
+    plan.out.mkdir(parents=True, exist_ok=True)
+    with progress(len(todo) * plan.configs[0].epochs, plan.spec.name) as bar:
+        save = _saver(plan, prepared, bar.say)
+        waiting, done = Counter(config for config, _ in todo), defaultdict(list)
+        clock = time.perf_counter()
+        try:
+            for call in ensemble.plan_calls(todo, machine.size, machine.strategy):
+                history = machine.run(call, lambda *_, call=call: bar.advance(len(call)))
+                seconds = (time.perf_counter() - clock) / len(call)
+                clock = time.perf_counter()
+                for i, (config, seed) in enumerate(call):
+                    part = {name: getattr(history, name)[i] for name in records.ARRAYS}
+                    done[config].append((seed, part, seconds))
+                    waiting[config] -= 1
+                    if not waiting[config]:
+                        save(config, done.pop(config))
+        finally:
+            for config, parts in done.items():
+                save(config, parts)
+
+
+def _saver(plan: Plan, prepared: Prepared, say: Callable[[str], None]) -> Callable[[Config, list[Any]], None]:
+    import numpy as np
+
+    from experiments import outcome
+    from jaxact import records
+
+    def save(config: Config, parts: list[tuple[int, dict[str, Any], float]]) -> None:
+        seeds = np.array([seed for seed, _, _ in parts])
+        order = np.argsort(seeds)
+        arrays = {name: np.stack([part[name] for _, part, _ in parts])[order] for name in records.ARRAYS}
+        run = prepared.run | {"seeds": seeds[order].tolist(), "seconds": round(sum(s for *_, s in parts), 2)}
+        new = records.Record(config, seeds[order], arrays, {"data": prepared.data, "runs": [run]})
+        record = records.merge(records.find(plan.out, config), new)
+        records.write(plan.out, record)
+        say(outcome.one_line(record.subset(plan.seeds)))
+
+    return save
+
+
+if __name__ == "__main__":
+    runtime.run(main)

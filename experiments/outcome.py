@@ -1,0 +1,251 @@
+"""What a grid says before it starts and leaves behind: the plan, the ranked table, the comparison, `summary.csv`."""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.plan import Plan
+from experiments.runtime import cores
+from jaxact import comparison, published, records
+from jaxact.config import Config
+from jaxact.records import Record
+from jaxact.statistics import summarize
+
+OVER_PRODUCTS = 1.6
+"""Measured time of a training step over that of its matrix products alone (BUILD.md, performance notes)."""
+
+
+def pending(plan: Plan) -> list[tuple[Config, int]]:
+    """The (configuration, seed) jobs that no readable record holds yet."""
+    jobs = []
+    for config in plan.configs:
+        record = records.find(plan.out, config)
+        have = set(record.seeds.tolist()) if record else set()
+        jobs += [(config, seed) for seed in plan.seeds if seed not in have]
+    return jobs
+
+
+def check_same_data(plan: Plan, source: str) -> None:
+    """Refuse to add runs on one set of pixels to records made on another, such as a stand-in.
+
+    Raises:
+        ValueError: a record of the plan was made on other contents than `source` names.
+    """
+    for config in plan.configs:
+        record = records.find(plan.out, config)
+        if record and _contents(record.meta["data"]["source"]) != _contents(source):
+            raise ValueError(
+                f"the records in {plan.out} were made on {record.meta['data']['source']!r}, not on {source!r}: "
+                "use the same data, or another --out"
+            )
+
+
+def _contents(source: str) -> str:
+    return source.rpartition("contents ")[2].split()[0]
+
+
+def opening(plan: Plan, todo: Sequence[tuple[Config, int]]) -> str:
+    """The line printed before training: what is done, what is to do."""
+    total, left = len(plan.configs) * len(plan.seeds), len({config for config, _ in todo})
+    if not todo:
+        return f"all {len(plan.configs)} configurations x {len(plan.seeds)} seeds are in {plan.out}: nothing to train"
+    skipped = f"; {total - len(todo)} runs already in {plan.out} are skipped" if len(todo) < total else ""
+    return f"{len(todo)} runs of {left} configurations to train, records in {plan.out}{skipped}"
+
+
+def describe(plan: Plan) -> str:
+    """The plan of a dry run: configurations, runs, model-steps, estimated time."""
+    todo = pending(plan)
+    steps = len(todo) * plan.configs[0].epochs * plan.steps_per_epoch
+    step_ms, basis = _step_ms(plan)
+    seconds = steps * step_ms / 1e3
+    names = [config.name for config in plan.configs]
+    shown = ", ".join(names if len(names) <= 8 else [*names[:4], "…", *names[-2:]])
+    return "\n".join(
+        [
+            f"protocol        {protocol_text(plan)}",
+            f"configurations  {len(names)}: {shown}",
+            f"runs            {len(plan.configs) * len(plan.seeds)}, of which {len(todo)} to train",
+            f"model-steps     {steps:,}",
+            f"estimated time  {timedelta(seconds=round(seconds))} at {step_ms:.2f} ms per model-step ({basis})",
+            f"records         {plan.out}",
+        ]
+    )
+
+
+def _step_ms(plan: Plan) -> tuple[float, str]:
+    measured = [
+        run["seconds"] * 1e3 / (len(run["seeds"]) * config.epochs * plan.steps_per_epoch)
+        for config in plan.configs
+        if (record := records.find(plan.out, config))
+        for run in record.meta["runs"]
+        if run["seeds"]
+    ]
+    if measured:
+        return float(np.median(measured)), f"median of the records in {plan.out}"
+    return _products_ms(plan) * OVER_PRODUCTS, f"matrix products timed on {cores()} cores x {OVER_PRODUCTS}"
+
+
+def _products_ms(plan: Plan) -> float:
+    """Milliseconds of one step's matrix products in NumPy, which uses all cores."""
+    config = plan.configs[0]
+    sizes = [plan.spec.features, *config.widths]
+    rng = np.random.default_rng(0)
+    layers = [
+        (rng.random((config.batch_size, a), np.float32), rng.random((a, b), np.float32))
+        for a, b in zip(sizes, sizes[1:], strict=False)
+    ]
+
+    def step() -> None:
+        for i, (x, w) in enumerate(layers):
+            h = x @ w
+            _ = x.T @ h
+            if i:
+                _ = h @ w.T
+
+    step()
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - started)
+    return 1e3 * min(times)
+
+
+def protocol_text(plan: Plan) -> str:
+    """The protocol in one line, what was cut against the named preset included."""
+    c = plan.configs[0]
+    n = c.limit_train or plan.spec.train_size
+    text = (
+        f"{c.dataset} ({n:,} of {plan.spec.train_size:,} training examples), "
+        f"{'-'.join(map(str, (plan.spec.features, *c.widths)))}, batch norm {_layers(c)}, {c.init}, "
+        f"{c.optimizer} lr {c.learning_rate:g} momentum {c.momentum:g}, batch {c.batch_size}, {c.epochs} epochs, "
+        f"{len(plan.seeds)} seeds"
+    )
+    return text + (f"; cut by {', '.join(f'{k}={v}' for k, v in plan.cut.items())}" if plan.cut else "")
+
+
+def _layers(config: Config) -> str:
+    if len(config.batch_norm) == len(config.widths):
+        return "on all layers"
+    return f"on layers {', '.join(map(str, config.batch_norm))}" if config.batch_norm else "none"
+
+
+def one_line(record: Record) -> str:
+    """One finished configuration for the progress display."""
+    row = ranked_row(record)
+    return f"{row[0]}: {row[2]} % ± {row[3]} over {row[1]} seeds, range {row[4]} to {row[5]}, {row[6]} at chance" + (
+        f", {row[8]} diverged" if row[8] != "0" else ""
+    )
+
+
+def ranked_row(record: Record) -> list[str]:
+    """Configuration, seeds, mean, sd (ddof 1), min, max, seeds at chance, mean classes never predicted, diverged.
+
+    A seed is at chance when its network assigns every test example to one class.
+    """
+    accuracy = np.where(record.diverged, np.nan, record.test_accuracy()[:, -1])
+    never = record.never_predicted()[:, -1]
+    at_chance = int(((never == record.config.widths[-1] - 1) & ~record.diverged).sum())
+    s = summarize(accuracy)
+    numbers = ["–" if np.isnan(x) else f"{x:.2f}" for x in (s.mean, s.sd, s.minimum, s.maximum)]
+    healthy = never[~record.diverged]
+    lost = f"{healthy.mean():.1f}" if len(healthy) else "–"
+    return [record.config.name, str(len(accuracy)), *numbers, str(at_chance), lost, str(int(record.diverged.sum()))]
+
+
+def ranked(found: Sequence[Record]) -> str:
+    """The table of all configurations by mean accuracy, best first, as aligned Markdown."""
+    header = ["configuration", "seeds", "mean", "sd", "min", "max", "at chance", "never predicted", "diverged"]
+    rows = sorted((ranked_row(record) for record in found), key=lambda row: (row[2] == "–", -_float(row[2]), row[0]))
+    return aligned([header, *rows])
+
+
+def _float(text: str) -> float:
+    return 0.0 if text == "–" else float(text)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, first column left, the others right, aligned as plain text too."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [
+        [cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        for row in (rows[0], rule, *rows[1:])
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def beside_published(plan: Plan, found: Sequence[Record]) -> str | None:
+    """Ours beside the published figures of the same protocol; None where none was published.
+
+    A run that was shortened is set beside the protocol it shortens, under a heading that says so.
+    """
+    c = plan.configs[0]
+    norm = {(): "none", tuple(range(1, len(c.widths) + 1)): "all"}.get(c.batch_norm)
+    ours = published.Protocol(
+        c.dataset, "mlp", (plan.spec.features, *c.widths), norm or "some", c.optimizer, c.learning_rate, c.momentum,
+        c.batch_size, c.epochs, initializer=c.init,
+    )  # fmt: skip
+    lengths = dict.fromkeys((c.epochs, *sorted({protocol.epochs for protocol in published.TABLES.values()})))
+    tables = [table for epochs in lengths for table in published.find_tables(ours._replace(epochs=epochs))]
+    if not tables:
+        return None
+    table = tables[0]
+    shorter = [f"{c.epochs} of {table.protocol.epochs} epochs"] if c.epochs != table.protocol.epochs else []
+    shorter += [f"{c.limit_train:,} of {plan.spec.train_size:,} examples"] if c.limit_train else []
+    accuracies = {r.config.name: np.where(r.diverged, np.nan, r.test_accuracy()[:, -1]) for r in found}
+    rows = comparison.compare(accuracies, table, np.random.default_rng(0))
+    warning = f"**Not the published protocol: cut to {', '.join(shorter)}.** " if shorter else ""
+    note = f"{warning}Published: `{table.name}`, {len(table.runs)} runs as printed; repeats of a run count once."
+    return f"## Ours beside the published figures\n\n{note}\n\n{comparison.render(rows)}"
+
+
+def finish(plan: Plan, command: str) -> str:
+    """Write `summary.csv` and `report.md` for what the plan names and the records hold; return the tables as text."""
+    found = [record.subset(plan.seeds) for config in plan.configs if (record := records.find(plan.out, config))]
+    records.write_summary(plan.out / "summary.csv", records.summary(found))
+    tables = [ranked(found), beside_published(plan, found)]
+    text = "\n\n".join(part for part in tables if part)
+    _write_report(plan, found, command, text)
+    return f"\n{text}\n\nrecords, summary.csv and report.md are in {plan.out}"
+
+
+def _write_report(plan: Plan, found: Sequence[Record], command: str, tables: str) -> None:
+    sources = sorted({record.meta["data"]["source"] for record in found})
+    runs = [run for record in found for run in record.meta["runs"]]
+    machines = {_machine(run): None for run in runs}
+    lines = [
+        f"# {plan.out.name}: {len(found)} configurations x {len(plan.seeds)} seeds",
+        f"Command: `{command}`",
+        f"Protocol: {protocol_text(plan)}.",
+        f"Data: {'; '.join(sources)}.",
+        f"Made between {min(r['started_utc'] for r in runs)} and {max(r['started_utc'] for r in runs)}; "
+        f"{timedelta(seconds=round(sum(r['seconds'] for r in runs)))} of training in all.",
+        "Environment:\n\n" + "\n".join(f"- {machine}" for machine in machines),
+        "Accuracies in percent on the test set after the last epoch; sd over seeds (ddof 1); at chance: the network "
+        "assigns every test example to one class; never predicted: mean number of such classes.",
+        tables,
+    ]
+    Path(plan.out / "report.md").write_text("\n\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def _machine(run: dict[str, Any]) -> str:
+    keys = (
+        "processor",
+        "cores",
+        "backend",
+        "device",
+        "devices",
+        "python",
+        "strategy",
+        "call_size",
+        "xla_flags",
+        "git_commit",
+    )
+    packages = " ".join(f"{name} {value}" for name, value in run["packages"].items() if value)
+    return "; ".join([*(f"{key} {run[key]}" for key in keys), packages, f"platform {run['platform']}"])

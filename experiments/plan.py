@@ -1,0 +1,151 @@
+"""From options to a checked plan: which configurations, which seeds, where to. Loads neither JAX nor the data."""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.presets import CUTS, HIDDEN_WIDTHS, STUDY
+from jaxact.config import Config, combinations, parse_batch_norm, parse_seeds, select
+from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
+
+STUDY_MOMENTUM = 0.5
+
+
+class Plan(NamedTuple):
+    """What a grid will run.
+
+    Attributes:
+        configs: the configurations, in running order; they share everything but the activations.
+        seeds: the seeds of each configuration.
+        spec: the facts of the data set.
+        out: the folder of the records.
+        data_dir: where to look for the data, or None.
+        cut: what was shortened against the named preset (empty if nothing).
+    """
+
+    configs: list[Config]
+    seeds: tuple[int, ...]
+    spec: Spec
+    out: Path
+    data_dir: Path | None
+    cut: dict[str, Any]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one member in one epoch."""
+        return self.configs[0].steps_per_epoch(self.spec.train_size)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Every activation that some configuration uses, in order of first use."""
+        return tuple(dict.fromkeys(name for config in self.configs for name in config.activations))
+
+
+def make_plan(preset: str | None, preset_values: dict[str, Any], options: argparse.Namespace) -> Plan:
+    """Check the options and lay out the grid.
+
+    Args:
+        preset: name of the preset, for messages, or None.
+        preset_values: its option values.
+        options: given options by name of `STUDY`, None for those not given; `out` and `data_dir` besides.
+
+    Raises:
+        ValueError: one line that shows the value, the limit and the remedy.
+    """
+    given = {name: getattr(options, name) for name in STUDY if getattr(options, name) is not None}
+    base = STUDY | preset_values
+    if preset is not None:
+        for name, value in given.items():
+            if name not in CUTS and value != base[name]:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} {_show(value)} contradicts preset {preset!r} ({_show(base[name])}): "
+                    f"drop one of them (a preset is cut by {', '.join('--' + c.replace('_', '-') for c in CUTS)} only)"
+                )
+    values = base | given
+    facts = spec(values["dataset"])
+    widths = _widths(values["layers"], values["widths"], facts)
+    names = _configurations(values, len(widths))
+    limit = check_limit(values["limit_train"], facts.train_size, "--limit-train")
+    momentum = values["momentum"]
+    if momentum is None:
+        momentum = STUDY_MOMENTUM if values["optimizer"] == "sgd" else 0.0
+    configs = [
+        Config(
+            activations=activations,
+            dataset=facts.name,
+            widths=widths,
+            batch_norm=parse_batch_norm(values["batch_norm"], len(widths)),
+            init=values["init"],
+            optimizer=values["optimizer"],
+            learning_rate=values["lr"],
+            momentum=momentum,
+            batch_size=values["batch_size"],
+            epochs=values["epochs"],
+            limit_train=None if limit == facts.train_size else limit,
+        )
+        for activations in names
+    ]
+    configs[0].steps_per_epoch(facts.train_size)
+    data_dir = check_data_dir(options.data_dir) if options.data_dir is not None else None
+    out = check_out(Path(options.out or Path("runs") / (preset or facts.name)))
+    cut = {name: value for name, value in given.items() if preset is not None and value != base[name]}
+    return Plan(configs, parse_seeds(values["seeds"]), facts, out, data_dir, cut)
+
+
+def _show(value: Any) -> str:
+    return " ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
+
+
+def _widths(layers: int | None, widths: list[int] | None, facts: Spec) -> tuple[int, ...]:
+    if layers is not None and layers < 1:
+        raise ValueError(f"--layers must be at least 1, got {layers}")
+    if widths is None:
+        if (layers or 3) not in HIDDEN_WIDTHS:
+            raise ValueError(f"--layers {layers} has no default widths: give --widths, {layers} numbers")
+        return (*HIDDEN_WIDTHS[layers or 3], facts.classes)
+    if layers is not None and len(widths) != layers:
+        raise ValueError(
+            f"--widths has {len(widths)} numbers {_show(widths)}, --layers is {layers}: give {layers} widths"
+        )
+    if widths[-1] != facts.classes:
+        raise ValueError(
+            f"--widths ends in {widths[-1]}, {facts.name} has {facts.classes} classes: end them in {facts.classes}"
+        )
+    return tuple(widths)
+
+
+def _configurations(values: dict[str, Any], layers: int) -> list[tuple[str, ...]]:
+    activations = values["activations"]
+    for name in activations:
+        Config(activations=(name,), widths=(1,))
+    if len(set(activations)) < len(activations):
+        raise ValueError(f"--activations {_show(activations)} names an activation twice: name each once")
+    if values["configs"] is None:
+        if (count := len(activations) ** layers) > 100_000:
+            raise ValueError(
+                f"{len(activations)} activations in {layers} layers are {count} combinations: choose some by --configs"
+            )
+        return combinations(activations, layers)
+    return select(values["configs"], activations, layers)
+
+
+def check_out(out: Path) -> Path:
+    """Check, leaving nothing behind, that the folder `out` can be created and written.
+
+    Raises:
+        ValueError: it is a file, lies below a file, or cannot be written.
+    """
+    out = out.expanduser()
+    parent = next(path for path in (out, *out.absolute().parents) if path.exists() or path.is_symlink())
+    if not parent.is_dir():
+        raise ValueError(f"--out {out}: {parent} is not a directory: name a directory that exists or can be created")
+    try:
+        with tempfile.TemporaryDirectory(dir=parent, prefix=".jaxact-"):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"--out {out}: cannot write in {parent} ({os.strerror(error.errno or 0)}): name another"
+        ) from None
+    return out

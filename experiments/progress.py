@@ -1,0 +1,62 @@
+"""Progress with time left: a rich bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Where a running job reports to."""
+
+    def advance(self, members: int) -> None:
+        """So many members have finished one more epoch."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Print one line without disturbing the bar."""
+        ...
+
+
+class _Plain:
+    """Lines, each with the time left, for logs and pipes."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.started = total, 0, time.monotonic()
+
+    def advance(self, members: int) -> None:
+        self.done += members
+
+    def say(self, text: str) -> None:
+        elapsed = time.monotonic() - self.started
+        left = elapsed / self.done * (self.total - self.done) if self.done else 0.0
+        print(f"{text}  [{_clock(elapsed)} gone, {_clock(left)} left]", flush=True)
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+@contextmanager
+def progress(total: int, label: str) -> Iterator[Progress]:
+    """Progress over `total` member-epochs."""
+    if not sys.stdout.isatty():
+        yield _Plain(total)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"))
+    with Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task(label, total=total)
+
+        class Rich:
+            def advance(self, members: int) -> None:
+                bar.advance(task, members)
+
+            def say(self, text: str) -> None:
+                bar.console.print(text, highlight=False)
+
+        yield Rich()

@@ -1,0 +1,117 @@
+"""What an entry point sets before JAX starts, and what it records of the machine. The library sets nothing."""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NoReturn
+
+CPU_FLAGS = {"--xla_cpu_multi_thread_eigen": "false"}
+CACHE_LIMIT_BYTES = 1 << 30
+PACKAGES = ("jaxact", "jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-datasets")
+
+
+def cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def configure(cpu_devices: int | None = None) -> None:
+    """Set the environment for many small networks: to be called before JAX is imported.
+
+    One host device per core with one thread each, which only a CPU backend notices, and a persistent compilation cache
+    in the user's own cache folder (0700). A variable or XLA flag that the user has set wins.
+
+    Args:
+        cpu_devices: host devices; one per core if None.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    ours = [f"{name}={value}" for name, value in CPU_FLAGS.items() if name not in flags]
+    os.environ["XLA_FLAGS"] = " ".join([*ours, flags]).strip()
+    if "xla_force_host_platform_device_count" not in flags:
+        os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cpu_devices or cores()))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        import platformdirs
+
+        folder = Path(platformdirs.user_cache_dir("jaxact")) / "xla"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        except OSError:
+            return
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_LIMIT_BYTES))
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the versions, for the records; starts JAX."""
+    import jax
+
+    devices = jax.devices()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": cores(),
+        "backend": devices[0].platform,
+        "device": devices[0].device_kind,
+        "devices": len(devices),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "git_commit": git_commit(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout this file lies in, `+changes` if it has uncommitted ones; None outside a checkout."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", here, *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Exit with the status of `main`; a reader that closed the pipe early (`| head`) is no error."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+def command(module: str) -> str:
+    """The command line as typed, for the records."""
+    import shlex
+
+    return f"python -m {module} {shlex.join(sys.argv[1:])}".strip()

@@ -1,0 +1,24 @@
+"""How activation functions interact across the layers of a network: why a combination trains or dies.
+
+Submodules load on first use, so that `import jaxact` loads neither JAX nor anything else that is slow.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+__version__ = "0.1.0"
+_MODULES = frozenset(
+    {"activations", "comparison", "config", "data", "functions", "metrics", "ensemble", "models", "published"}
+    | {"meanfield", "records", "statistics", "training"}
+)
+__all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _MODULES:
+        return import_module(f"jaxact.{name}")
+    raise AttributeError(f"module 'jaxact' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

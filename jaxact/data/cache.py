@@ -1,0 +1,81 @@
+"""jaxact's own cache: one .npz of bytes per data set, verified whenever it is read."""
+
+import json
+import os
+import tempfile
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from jaxact.data.raw import Raw, check_raw, digests
+from jaxact.data.specs import Spec
+
+_SCHEMA = 1
+
+
+def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
+    """The cache folder: `cache_dir`, else the environment's JAXACT_CACHE, else the platform's user cache folder."""
+    chosen = cache_dir or os.environ.get("JAXACT_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("jaxact")
+
+
+def write(raw: Raw, source: str, spec: Spec, root: Path) -> None:
+    """Keep a data set: written under a temporary name, then renamed.
+
+    A cache that cannot be written costs only time, so it is reported as a warning.
+
+    Args:
+        raw: The data set.
+        source: One line saying where it came from.
+        spec: What it is.
+        root: The cache folder, made if need be.
+    """
+    meta = json.dumps({"schema": _SCHEMA, "name": spec.name, "source": source, "sha256": digests(raw)})
+    temporary = None
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=root, prefix=f"{spec.name}-", suffix=".tmp", delete=False) as file:
+            temporary = Path(file.name)
+            np.savez(file, meta=np.array(meta), **raw._asdict())
+        os.replace(temporary, root / f"{spec.name}.npz")
+    except OSError as error:
+        if temporary:
+            temporary.unlink(missing_ok=True)
+        warnings.warn(f"{root}: {spec.name} cannot be kept there ({error.strerror}); set JAXACT_CACHE", stacklevel=2)
+
+
+def read(spec: Spec, root: Path) -> tuple[Raw, str, tuple[str, ...]] | None:
+    """Return a kept data set, or None where there is none or only a damaged one.
+
+    Args:
+        spec: What is wanted.
+        root: The cache folder.
+
+    Returns:
+        The data set, the line saying where it came from, and its verified `digests`. A damaged file is reported as a
+        warning and left to be overwritten.
+    """
+    path = root / f"{spec.name}.npz"
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            raw = check_raw(Raw(*(file[part] for part in Raw._fields)), spec, str(path))
+        if (meta["schema"], meta["name"]) != (_SCHEMA, spec.name):
+            raise ValueError(f"it is {meta['name']} of schema {meta['schema']}")
+        found = digests(raw)
+        if list(found) != meta["sha256"]:
+            raise ValueError("its contents differ from their SHA-256")
+        return raw, meta["source"], found
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        warnings.warn(f"{path} is damaged and will be made again ({reason})", stacklevel=2)
+        return None

@@ -1,0 +1,169 @@
+"""The networks, as Flax linen modules whose `apply` returns (logits, {layer: pre-activation}).
+
+Which activation a layer uses is data: `which[i]` indexes `choices`, so that one compilation serves every combination.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.nn import initializers
+from jaxtyping import Array, Float, Int, Key
+
+from jaxact import activations as catalogue
+from jaxact.config import INITIALIZERS, closest
+
+Initializer = Callable[..., Array]
+
+
+def uniform_fan_in(fan_in: int) -> Initializer:
+    """PyTorch's default for linear and convolution layers, U(−1/√fan_in, 1/√fan_in), for kernels and biases alike.
+
+    Its variance is 1/(3·fan_in). Source: `torch.nn.Linear.reset_parameters` (LeCun et al. 1998, "Efficient BackProp").
+    """
+    bound = fan_in**-0.5
+
+    def init(key: Key[Array, ""], shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+def initializers_for(name: str, fan_in: int) -> tuple[Initializer, Initializer]:
+    """Initialisers of a layer's kernel and bias.
+
+    Args:
+        name: `torch_default` (both U(±1/√fan_in)), or `lecun_normal`, `he_normal`, `glorot_uniform`, `orthogonal`
+            (kernel as named, bias 0).
+        fan_in: inputs of one unit.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name == "torch_default":
+        return uniform_fan_in(fan_in), uniform_fan_in(fan_in)
+    if name not in INITIALIZERS:
+        raise closest(name, INITIALIZERS, "initialiser")
+    return getattr(initializers, name)(), initializers.zeros
+
+
+class TorchBatchNorm(nn.Module):
+    """Batch norm over the last axis, with PyTorch's semantics.
+
+    Training normalises with the batch mean and the biased batch variance, y = γ(x − μ)/√(σ² + ε) + β, and moves the
+    running averages r ← (1 − m) r + m·(batch value), the variance among them unbiased (n/(n − 1)). Evaluation
+    normalises with the running averages. flax's own BatchNorm keeps the biased variance, hence this module.
+
+    Attributes:
+        momentum: PyTorch's m, the weight of the new batch (flax's `momentum` is 1 − m).
+        epsilon: ε, added to the variance.
+
+    Source: Ioffe & Szegedy 2015; `torch.nn.BatchNorm1d`.
+    """
+
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch units"], *, train: bool = False) -> Float[Array, "*batch units"]:
+        """Normalise `x` over every axis but the last; a batch of one example in training is a ValueError."""
+        shape = x.shape[-1:]
+        scale = self.param("scale", initializers.ones, shape)
+        bias = self.param("bias", initializers.zeros, shape)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        mean, var = running_mean.value, running_var.value
+        if train:
+            axes, n = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
+            if n < 2:
+                raise ValueError(f"batch norm in training got {n} example: it needs at least 2 to estimate a variance")
+            mean, var = x.mean(axes), x.var(axes)
+            if not self.is_initializing():
+                running_mean.value += self.momentum * (mean - running_mean.value)
+                running_var.value += self.momentum * (var * (n / (n - 1)) - running_var.value)
+        spread = (1,) * (x.ndim - 1) + shape
+        normed = (x - mean.reshape(spread)) * jax.lax.rsqrt(var + self.epsilon).reshape(spread)
+        return normed * scale.reshape(spread) + bias.reshape(spread)
+
+
+class Activate(nn.Module):
+    """One activation out of `choices`, picked by an index that is data; holds the learnable parameters, if any.
+
+    Attributes:
+        choices: catalogue names, the branches of the switch.
+    """
+
+    choices: tuple[str, ...]
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*batch units"], which: Int[Array, ""], *, train: bool = False
+    ) -> Float[Array, "*batch units"]:
+        """φ(x) for φ = choices[which]."""
+        entries = [catalogue.get(name) for name in self.choices]
+        theta = self._theta(entries, which)
+        noise = any(entry.stochastic for entry in entries) and train and not self.is_initializing()
+        key = self.make_rng("noise") if noise else None
+
+        def branch(entry: catalogue.Activation) -> Callable[[Array], Array]:
+            count = len(entry.start)
+            return lambda h: entry(
+                h,
+                theta[:count] if count and theta is not None else None,
+                key if entry.stochastic else None,
+            )
+
+        branches = [branch(entry) for entry in entries]
+        return branches[0](x) if len(branches) == 1 else jax.lax.switch(which, branches, x)
+
+    def _theta(self, entries: list[catalogue.Activation], which: Int[Array, ""]) -> Float[Array, " p"] | None:
+        size = max(len(entry.start) for entry in entries)
+        if not size:
+            return None
+        table = jnp.array([[*entry.start, *[0.0] * (size - len(entry.start))] for entry in entries])
+        return self.param("theta", lambda _: table[which])
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron: dense, optional batch norm, activation, in every layer, the output layer included.
+
+    h_l = W_l φ_{l−1}(h_{l−1}) + b_l; the logits are φ_L(h_L), as in the study.
+
+    Attributes:
+        widths: units of every layer, the output layer included.
+        choices: catalogue names that `which` indexes.
+        batch_norm: numbers of the layers (from 1) with batch norm before the activation.
+        initializer: name of the initialiser, see `initializers_for`.
+    """
+
+    widths: tuple[int, ...]
+    choices: tuple[str, ...]
+    batch_norm: tuple[int, ...] = ()
+    initializer: str = "torch_default"
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*batch features"], which: Int[Array, " layers"], *, train: bool = False
+    ) -> tuple[Float[Array, "*batch classes"], dict[str, Float[Array, "*batch _"]]]:
+        """Forward pass.
+
+        Args:
+            x: standardised inputs; leading axes are batch axes.
+            which: one index into `choices` per layer.
+            train: batch norm uses and updates batch statistics; random activations draw from the rng `noise`.
+
+        Returns:
+            logits (the activated output of the last layer) and the pre-activations `layer1`, `layer2`, … (what each
+            activation receives, so after batch norm where there is one).
+        """
+        pre_activations = {}
+        for layer, width in enumerate(self.widths, start=1):
+            kernel_init, bias_init = initializers_for(self.initializer, x.shape[-1])
+            h = nn.Dense(width, kernel_init=kernel_init, bias_init=bias_init, name=f"dense{layer}")(x)
+            if layer in self.batch_norm:
+                h = TorchBatchNorm(name=f"norm{layer}")(h, train=train)
+            pre_activations[f"layer{layer}"] = h
+            x = Activate(self.choices, name=f"activation{layer}")(h, which[layer - 1], train=train)
+        return x, pre_activations

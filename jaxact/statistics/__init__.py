@@ -1,0 +1,44 @@
+"""Intervals, exact tests and decompositions for accuracies over seeds. NumPy and SciPy only.
+
+Random numbers come from an explicit `numpy.random.Generator`. NaN (a diverged seed) is counted by `summarize` and
+refused everywhere else: whether to leave it out is the caller's decision.
+"""
+
+from jaxact.statistics.association import RankCorrelation, r_squared, spearman
+from jaxact.statistics.factorial import Decomposition, VarianceShare, decompose
+from jaxact.statistics.intervals import (
+    Estimate,
+    SdBounds,
+    Summary,
+    bootstrap_mean,
+    bootstrap_mean_difference,
+    clopper_pearson,
+    healthy_sd_bounds,
+    prediction_interval,
+    sd_interval,
+    summarize,
+)
+from jaxact.statistics.permutation import PermutationResult, holm, paired_permutation_test, permutation_test
+
+__all__ = [
+    "Decomposition",
+    "Estimate",
+    "PermutationResult",
+    "RankCorrelation",
+    "SdBounds",
+    "Summary",
+    "VarianceShare",
+    "bootstrap_mean",
+    "bootstrap_mean_difference",
+    "clopper_pearson",
+    "decompose",
+    "healthy_sd_bounds",
+    "holm",
+    "paired_permutation_test",
+    "permutation_test",
+    "prediction_interval",
+    "r_squared",
+    "sd_interval",
+    "spearman",
+    "summarize",
+]

@@ -1,0 +1,180 @@
+"""Training of one network from one seed, as pure functions of arrays; `jaxact.ensemble` runs many of them at once.
+
+A seed's random stream is a function of that seed alone: `jax.random.key(seed)`, folded with a constant per purpose, the
+epoch and the step. The same seed therefore starts from the same kernels and sees the same batches in every combination.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from jaxact import activations as catalogue
+from jaxact import metrics
+from jaxact.config import Config
+from jaxact.models import MLP
+
+INIT, SHUFFLE, NOISE = range(3)
+EVALUATION_BATCH = 500
+
+
+class TrainState(NamedTuple):
+    """Everything one member carries from step to step: arrays only."""
+
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+
+class TrainInfo(NamedTuple):
+    """Means over the examples of one epoch, each batch scored before its own update."""
+
+    loss: Float[Array, "*ensemble"]
+    accuracy: Float[Array, "*ensemble"]
+
+
+class Evaluation(NamedTuple):
+    """Scores of one network on a whole set: mean loss (nats), and counts per class."""
+
+    loss: Float[Array, "*ensemble"]
+    correct: Int[Array, "*ensemble classes"]
+    predicted: Int[Array, "*ensemble classes"]
+
+
+class Program(NamedTuple):
+    """The functions of one member, for one architecture and one set of choices.
+
+    Attributes:
+        initialise: (seed, which, features) → state.
+        epoch: (state, seed, which, epoch, images, labels) → (state, info).
+        evaluate: (state, which, images, labels) → evaluation.
+    """
+
+    initialise: Callable[..., TrainState]
+    epoch: Callable[..., tuple[TrainState, TrainInfo]]
+    evaluate: Callable[..., Evaluation]
+
+
+def seed_key(seed: Int[Array, ""] | int, purpose: int, *folds: Int[Array, ""] | int) -> Key[Array, ""]:
+    """The key of `seed` for one purpose (`INIT`, `SHUFFLE`, `NOISE`), then folded with `folds` (epoch, step)."""
+    key = jax.random.fold_in(jax.random.key(seed), purpose)
+    for fold in folds:
+        key = jax.random.fold_in(key, fold)
+    return key
+
+
+def make_optimizer(config: Config) -> optax.GradientTransformation:
+    """The optax optimiser that `config` names.
+
+    SGD with momentum is v ← μ v + g, w ← w − η v (no dampening, no Nesterov), as PyTorch's and the study's.
+    """
+    options = {"momentum": config.momentum} if config.momentum else {}
+    return getattr(optax, config.optimizer)(config.learning_rate, **options)
+
+
+def make_model(config: Config, choices: tuple[str, ...]) -> MLP:
+    """The network of `config`, able to use any of `choices` in any layer."""
+    return MLP(widths=config.widths, choices=choices, batch_norm=config.batch_norm, initializer=config.init)
+
+
+def which_of(config: Config, choices: tuple[str, ...]) -> list[int]:
+    """The index into `choices` of every layer's activation."""
+    return [choices.index(name) for name in config.activations]
+
+
+def make_step(model: MLP, optimizer: optax.GradientTransformation, *, noise: bool) -> Callable[..., Any]:
+    """One optimiser step: (state, which, images, labels, key) → (state, (sum of losses, number correct))."""
+
+    def objective(params: Any, batch_stats: Any, which: Array, images: Array, labels: Array, key: Array) -> Any:
+        (logits, _), updated = model.apply(
+            {"params": params, "batch_stats": batch_stats},
+            images,
+            which,
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"noise": key} if noise else {},
+        )
+        losses = jax.vmap(metrics.cross_entropy)(logits, labels)
+        correct = jax.vmap(metrics.is_correct)(logits, labels)
+        return losses.mean(), (updated.get("batch_stats", {}), losses.sum(), correct.sum())
+
+    def step(state: TrainState, which: Array, images: Array, labels: Array, key: Array) -> tuple[TrainState, Any]:
+        gradients, (batch_stats, loss, correct) = jax.grad(objective, has_aux=True)(
+            state.params, state.batch_stats, which, images, labels, key
+        )
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(params, batch_stats, opt_state), (loss, correct)
+
+    return step
+
+
+def make_epoch(step: Callable[..., Any], batch_size: int) -> Callable[..., tuple[TrainState, TrainInfo]]:
+    """One pass over the training set: (state, seed, which, epoch, images, labels) → (state, info).
+
+    The set is reshuffled every epoch, once, from the seed's own stream. A last batch of n mod batch_size examples is a
+    step of its own, with its own mean (what PyTorch's DataLoader does by default).
+    """
+
+    def epoch_of(
+        state: TrainState, seed: Array, which: Array, epoch: Array, images: Array, labels: Array
+    ) -> tuple[TrainState, TrainInfo]:
+        n = len(images)
+        full, rest = divmod(n, batch_size)
+        order = jax.random.permutation(seed_key(seed, SHUFFLE, epoch), n)
+        noise = seed_key(seed, NOISE, epoch)
+
+        def body(state: TrainState, batch: tuple[Array, Array]) -> tuple[TrainState, Any]:
+            index, rows = batch
+            return step(state, which, images[rows], labels[rows], jax.random.fold_in(noise, index))
+
+        rows = order[: full * batch_size].reshape(full, batch_size)
+        state, (losses, correct) = jax.lax.scan(body, state, (jnp.arange(full), rows))
+        loss_sum, correct_sum = losses.sum(), correct.sum()
+        if rest:
+            state, (loss, right) = body(state, (jnp.asarray(full), order[full * batch_size :]))
+            loss_sum, correct_sum = loss_sum + loss, correct_sum + right
+        return state, TrainInfo(loss_sum / n, correct_sum / n)
+
+    return epoch_of
+
+
+def make_evaluate(model: MLP, classes: int) -> Callable[..., Evaluation]:
+    """Scores on a whole set, in evaluation mode: (state, which, images, labels) → evaluation."""
+
+    def evaluate(state: TrainState, which: Array, images: Array, labels: Array) -> Evaluation:
+        variables = {"params": state.params, "batch_stats": state.batch_stats}
+
+        def score(example: tuple[Array, Array]) -> tuple[Array, Array]:
+            image, label = example
+            logits, _ = model.apply(variables, image, which)
+            return metrics.cross_entropy(logits, label), metrics.prediction(logits)
+
+        losses, predictions = jax.lax.map(score, (images, labels), batch_size=min(EVALUATION_BATCH, len(images)))
+        every_class = jnp.arange(classes)
+        predicted = (predictions[:, None] == every_class[None, :]).sum(0)
+        correct = ((predictions == labels)[:, None] & (labels[:, None] == every_class[None, :])).sum(0)
+        return Evaluation(losses.mean(), correct, predicted)
+
+    return evaluate
+
+
+def make_program(config: Config, choices: tuple[str, ...]) -> Program:
+    """The functions of one member for the architecture of `config`, whose own activations are ignored.
+
+    Args:
+        config: widths, batch norm, initialiser, optimiser and batch size.
+        choices: the catalogue names that `which` indexes.
+    """
+    model, optimizer = make_model(config, choices), make_optimizer(config)
+    step = make_step(model, optimizer, noise=any(catalogue.get(name).stochastic for name in choices))
+
+    def initialise(seed: Array, which: Array, example: Array) -> TrainState:
+        variables = model.init(seed_key(seed, INIT), example, which)
+        params = variables["params"]
+        return TrainState(params, variables.get("batch_stats", {}), optimizer.init(params))
+
+    return Program(initialise, make_epoch(step, config.batch_size), make_evaluate(model, config.widths[-1]))

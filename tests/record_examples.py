@@ -1,0 +1,37 @@
+"""Records whose numbers follow from their seeds, for the tests of what reads and writes them."""
+
+import numpy as np
+
+from jaxact.config import Config
+from jaxact.records import Record
+
+CONFIG = Config(activations=("relu", "tanh"), dataset="digits", widths=(3, 2), epochs=2)
+
+
+def make(seeds: list[int], config: Config = CONFIG, offset: float = 0.0) -> Record:
+    """A record whose every number follows from its seed, so that a mixed-up row shows."""
+    index = np.array(seeds)
+    classes, epochs = config.widths[-1], config.epochs
+    grid = index[:, None] + np.arange(epochs + 1)[None, :] / 8 + offset
+    counts = np.stack([np.roll(np.arange(classes) * 10, int(s))[None].repeat(epochs + 1, 0) for s in seeds])
+    return Record(
+        config,
+        index,
+        {
+            "train_loss": grid[:, 1:].astype(np.float32),
+            "train_accuracy": (1 / (1 + grid[:, 1:])).astype(np.float32),
+            "test_loss": grid.astype(np.float32),
+            "test_correct": (counts // 2).astype(np.int32),
+            "test_predicted": counts.astype(np.int32),
+        },
+        {"data": {"source": "made up"}, "runs": [{"seeds": seeds, "offset": offset}]},
+    )
+
+
+def assert_same(one: Record, other: Record) -> None:
+    assert one.config == other.config and one.meta == other.meta
+    np.testing.assert_array_equal(one.seeds, other.seeds)
+    assert set(one.arrays) == set(other.arrays)
+    for name, value in one.arrays.items():
+        assert value.dtype == other.arrays[name].dtype
+        np.testing.assert_array_equal(value, other.arrays[name])

@@ -1,0 +1,205 @@
+"""What a grid says and writes, from records with planted accuracies; numbers are worked by hand or by NumPy."""
+
+import csv
+import re
+
+import numpy as np
+import pytest
+
+from experiments import grid, outcome
+from experiments.plan import Plan
+from jaxact import records
+from jaxact.config import Config
+from jaxact.records import Record
+
+RUN = {
+    **{"started_utc": "2026-01-02T03:04:05+00:00", "processor": "abacus", "cores": 2, "backend": "cpu"},
+    **{"device": "cpu", "devices": 2, "python": "3.11.7", "strategy": "map", "call_size": 2, "xla_flags": ""},
+    **{"git_commit": None, "platform": "Linux", "packages": {"jax": "0.10.2", "jaxact": None}},
+}
+
+
+def plan_of(out, *argv: str) -> Plan:
+    return grid.plan_from(grid.parser(), [*argv, "--out", str(out)])[0]
+
+
+def make(config: Config, percent: list[float], *, seeds=None, dead=(), diverged=(), seconds: float = 3.0) -> Record:
+    """A record with these final accuracies on 10,000 test examples; `dead` seeds predict one class only."""
+    n, classes, shape = len(percent), config.widths[-1], (len(percent), config.epochs + 1)
+    seeds = np.arange(n) if seeds is None else np.array(seeds)
+    correct = np.zeros((*shape, classes), np.int32)
+    correct[:, -1, 0] = np.round(np.array(percent) * 100)
+    predicted = np.full((*shape, classes), 10_000 // classes, np.int32)
+    predicted[list(dead)] = [10_000] + [0] * (classes - 1)
+    loss = np.ones(shape, np.float32)
+    loss[list(diverged), -1] = np.nan
+    arrays = {"train_loss": loss[:, 1:], "train_accuracy": np.ones((n, config.epochs), np.float32) / 2}
+    arrays |= {"test_loss": loss, "test_correct": correct, "test_predicted": predicted}
+    run = RUN | {"seeds": seeds.tolist(), "seconds": seconds}
+    return Record(config, seeds, arrays, {"data": {"source": "made up; contents 0123abcd"}, "runs": [run]})
+
+
+TINY = ["--dataset", "digits", "--widths", "8", "6", "10", "--activations", "relu", "sigmoid", "--epochs", "4"]
+
+
+def test_ranked_row_against_numpy(tmp_path):
+    config = plan_of(tmp_path, *TINY).configs[0]
+    percent = [50.0, 60.0, 10.0, 72.5]
+    row = outcome.ranked_row(make(config, percent, dead=[2]))
+    values = np.array(percent)
+    assert row[:6] == [
+        *("relu-relu-relu", "4", f"{values.mean():.2f}"),
+        *(f"{np.sqrt(((values - values.mean()) ** 2).sum() / 3):.2f}", "10.00", "72.50"),
+    ]
+    assert row[6:] == ["1", f"{9 / 4:.1f}", "0"]  # nine classes lost by one of four seeds
+
+
+def test_a_diverged_seed_is_counted_and_left_out_of_the_numbers(tmp_path):
+    config = plan_of(tmp_path, *TINY).configs[0]
+    row = outcome.ranked_row(make(config, [50.0, 60.0, 9.8], dead=[2], diverged=[2]))
+    assert row == ["relu-relu-relu", "3", "55.00", f"{np.sqrt(50):.2f}", "50.00", "60.00", "0", "0.0", "1"]
+    assert "1 diverged" in outcome.one_line(make(config, [50.0, 60.0, 9.8], diverged=[2]))
+    assert "diverged" not in outcome.one_line(make(config, [50.0, 60.0, 9.8]))
+    assert outcome.ranked_row(make(config, [9.8], diverged=[0]))[2:] == ["–"] * 4 + ["0", "–", "1"]
+
+
+def test_ranking_is_by_mean_with_the_wholly_diverged_last(tmp_path):
+    configs = plan_of(tmp_path, *TINY).configs[:4]
+    found = [make(configs[0], [20, 30]), make(configs[1], [100, 100]), make(configs[2], [9, 9], diverged=[0, 1])]
+    table = outcome.ranked([*found, make(configs[3], [9.8, 9.8], dead=[0, 1])])
+    lines = table.splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [configs[i].name for i in (1, 0, 3, 2)]
+    assert len({len(line) for line in lines}) == 1  # aligned as plain text
+    assert re.fullmatch(r"\|( -+:? \|)+", lines[1])
+
+
+def test_pending_leaves_out_what_a_readable_record_holds(tmp_path):
+    plan = plan_of(tmp_path, *TINY, "--seeds", "3")
+    first, second, third, *_ = plan.configs
+    records.write(tmp_path, make(first, [50] * 4, seeds=[0, 1, 2, 9]))
+    records.write(tmp_path, make(second, [50], seeds=[1]))
+    records.write(tmp_path, make(third, [50] * 3)).write_bytes(b"damaged")
+    todo = outcome.pending(plan)
+    assert todo == [(c, s) for c in plan.configs if c != first for s in range(3) if (c, s) != (second, 1)]
+    line = outcome.opening(plan, todo)
+    assert "\n" not in line
+    assert [int(number) for number in re.findall(r"\b\d+\b", line.replace(str(tmp_path), ""))] == [20, 7, 4]
+
+
+def test_opening_says_that_all_is_done(tmp_path):
+    plan = plan_of(tmp_path, *TINY, "--seeds", "3")
+    assert "8 configurations x 3 seeds" in outcome.opening(plan, [])
+    assert "nothing to train" in outcome.opening(plan, [])
+
+
+def numbers_of(description: str) -> dict[str, str]:
+    return {key: value for key, value in (re.split(r"  +", line, maxsplit=1) for line in description.splitlines())}
+
+
+def test_description_counts_what_will_be_trained(tmp_path):
+    plan = plan_of(tmp_path, *TINY, "--seeds", "3", "--batch-size", "100")
+    shown = numbers_of(outcome.describe(plan))
+    assert shown["configurations"].startswith("8: relu-relu-relu, ")
+    assert shown["runs"] == "24, of which 24 to train"
+    assert shown["model-steps"] == f"{24 * 4 * 15:,}"  # 1,437 examples: 14 full batches and one of 37
+    assert shown["records"] == str(tmp_path) and list(tmp_path.iterdir()) == []
+
+
+def test_estimate_comes_from_the_records_where_there_are_some(tmp_path):
+    plan = plan_of(tmp_path, *TINY, "--seeds", "3")
+    steps = 4 * 45
+    for config, ms in zip(plan.configs, [2.0, 8.0, 5.0], strict=False):
+        records.write(tmp_path, make(config, [50, 50], seconds=2 * steps * ms / 1e3))
+    shown = numbers_of(outcome.describe(plan))
+    assert shown["runs"] == "24, of which 18 to train"
+    assert "5.00 ms per model-step" in shown["estimated time"]
+    assert shown["estimated time"].startswith("0:00:16")  # 18 x 180 steps x 5 ms = 16.2 s
+
+
+def test_protocol_names_everything_that_changes_the_numbers(tmp_path):
+    text = outcome.protocol_text(plan_of(tmp_path, *TINY, "--batch-norm", "1,3", "--lr", "0.2", "--limit-train", "700"))
+    for part in ("digits", "700 of 1,437", "64-8-6-10", "layers 1, 3", "torch_default", "sgd lr 0.2 momentum 0.5"):
+        assert part in text
+    for part in ("batch 32", "4 epochs", "9 seeds"):
+        assert part in text
+    assert "cut" not in text
+    assert "cut by seeds=2" in outcome.protocol_text(plan_of(tmp_path, "--preset", "paper", "--seeds", "2"))
+
+
+def beside(tmp_path, *argv: str) -> str | None:
+    plan = plan_of(tmp_path, *argv)
+    found = [make(config, [97.0, 98.0, 99.0]) for config in plan.configs[:2]]
+    return outcome.beside_published(plan, found)
+
+
+def test_the_published_protocol_is_compared_without_a_warning(tmp_path):
+    text = beside(tmp_path)
+    assert text is not None and "`mnist_mlp`" in text and "Not the published protocol" not in text
+    row = next(line for line in text.splitlines() if line.startswith("| relu-relu-relu "))
+    cells = [cell.strip() for cell in row.split("|")]
+    assert cells[2:7] == ["3", "98.00", "1.00", "97.00", "99.00"]
+    assert cells[7] == "5 of 9"  # nine published runs, four of them repeats
+    assert "`mnist_mlp_batchnorm`" in str(beside(tmp_path, "--batch-norm", "all"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--preset", "quick"], ["2 of 10 epochs", "15,000 of 60,000"]),
+        (["--epochs", "9"], ["9 of 10 epochs"]),
+        (["--limit-train", "59999"], ["59,999 of 60,000"]),
+    ],
+)
+def test_a_cut_protocol_is_compared_under_a_heading_that_says_so(tmp_path, argv, said):
+    text = beside(tmp_path, *argv)
+    assert text is not None
+    warning = text.splitlines()[2]
+    assert warning.startswith("**Not the published protocol: cut to ")
+    assert all(part in warning for part in said)
+
+
+def test_a_longer_run_is_not_called_cut(tmp_path):
+    text = beside(tmp_path, "--epochs", "20")
+    assert text is None or ("cut" not in text and "20" in text.splitlines()[2])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        TINY,
+        ["--lr", "0.1"],
+        ["--batch-size", "64"],
+        ["--batch-norm", "last"],
+        ["--init", "he_normal"],
+        ["--widths", "400", "256", "10"],
+        ["--optimizer", "adam"],
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_a_protocol_that_was_never_published_is_compared_with_nothing(tmp_path, argv):
+    assert beside(tmp_path, *argv) is None
+
+
+def test_finish_writes_what_the_plan_names_and_nothing_else(tmp_path):
+    plan = plan_of(tmp_path / "out", *TINY, "--seeds", "2", "--configs", "relu-relu-relu", "sigmoid-relu-relu")
+    for config in plan_of(tmp_path / "out", *TINY).configs[:5]:
+        records.write(plan.out, make(config, [40, 50, 60], seeds=[0, 1, 5]))
+    text = outcome.finish(plan, "python -m experiments.grid --seeds 2")
+    rows = list(csv.DictReader((plan.out / "summary.csv").read_text().splitlines()))
+    assert [(row["configuration"], row["seed"]) for row in rows] == [
+        *(("relu-relu-relu", "0"), ("relu-relu-relu", "1"), ("sigmoid-relu-relu", "0"), ("sigmoid-relu-relu", "1"))
+    ][: len(rows)]
+    report = (plan.out / "report.md").read_text()
+    for part in ("`python -m experiments.grid --seeds 2`", "made up", "abacus", "jax 0.10.2", "45.00", "digits"):
+        assert part in report
+    assert "relu-relu-relu" in text and str(plan.out) in text
+    assert sorted(path.name for path in plan.out.iterdir()) == ["digits", "report.md", "summary.csv"]
+
+
+def test_records_made_on_other_pixels_are_refused(tmp_path):
+    plan = plan_of(tmp_path, *TINY)
+    outcome.check_same_data(plan, "cache; contents ffff0000 (the original)")  # no records yet
+    records.write(tmp_path, make(plan.configs[3], [50]))
+    outcome.check_same_data(plan, "from elsewhere; contents 0123abcd (the original)")
+    with pytest.raises(ValueError, match=r"contents 0123abcd.*contents ffff0000"):
+        outcome.check_same_data(plan, "cache; contents ffff0000 (the original)")
