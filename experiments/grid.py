@@ -13,9 +13,10 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments import presets, runtime
+from experiments.cli import Parser
 from experiments.plan import Plan, make_plan
 from jaxact.config import Config
 
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
     from jaxact.ensemble import Ensemble
 
 MODULE = "experiments.grid"
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print one line and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
 
 
 def parser() -> Parser:

@@ -1,11 +1,10 @@
 """From options to a checked plan: which configurations, which seeds, where to. Loads neither JAX nor the data."""
 
 import argparse
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.cli import check_out
 from experiments.presets import CUTS, HIDDEN_WIDTHS, STUDY
 from jaxact.config import Config, combinations, parse_batch_norm, parse_seeds, select
 from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
@@ -129,23 +128,3 @@ def _configurations(values: dict[str, Any], layers: int) -> list[tuple[str, ...]
             )
         return combinations(activations, layers)
     return select(values["configs"], activations, layers)
-
-
-def check_out(out: Path) -> Path:
-    """Check, leaving nothing behind, that the folder `out` can be created and written.
-
-    Raises:
-        ValueError: it is a file, lies below a file, or cannot be written.
-    """
-    out = out.expanduser()
-    parent = next(path for path in (out, *out.absolute().parents) if path.exists() or path.is_symlink())
-    if not parent.is_dir():
-        raise ValueError(f"--out {out}: {parent} is not a directory: name a directory that exists or can be created")
-    try:
-        with tempfile.TemporaryDirectory(dir=parent, prefix=".jaxact-"):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"--out {out}: cannot write in {parent} ({os.strerror(error.errno or 0)}): name another"
-        ) from None
-    return out

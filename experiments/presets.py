@@ -22,13 +22,13 @@ STUDY: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
-    "quick": {"seeds": "3", "epochs": 2, "limit_train": 15_000},
+    "quick": {"seeds": "3", "epochs": 2, "limit_train": 12_000},
     "smoke": {"dataset": "digits", "seeds": "3", "epochs": 2},
 }
 
 SUMMARIES = {
     "paper": "the whole MNIST study: 64 combinations, 9 seeds, 10 epochs",
-    "quick": "all 64 combinations on real MNIST, cut to 3 seeds and 2 epochs of 15,000 examples: minutes on two cores",
+    "quick": "all 64 combinations on real MNIST, cut to 3 seeds and 2 epochs of 12,000 examples: minutes on two cores",
     "smoke": "all 64 combinations on scikit-learn's digits, 3 seeds, 2 epochs: under a minute",
 }
 

@@ -101,6 +101,7 @@ class Config:
             if entry.kind != "elementwise":
                 known = ", ".join(catalogue.names("elementwise"))
                 raise ValueError(f"activation {activation!r} is not elementwise, a layer needs one of: {known}")
+        object.__setattr__(self, "activations", tuple(catalogue.get(name).spec for name in self.activations))
         for width in self.widths:
             _positive("each width", width, int)
         if len(self.widths) != len(self.activations):

@@ -1,0 +1,148 @@
+"""Who may import whom, read from the sources, and what an import really loads, seen in a fresh interpreter."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import jaxact
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted([*(ROOT / "jaxact").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")])
+
+UNITS: dict[str, set[str]] = {
+    **{"functions": set(), "catalogue": set(), "metrics": set()},
+    **{"data": set(), "meanfield": set(), "statistics": set(), "published": set()},
+    "activations": {"catalogue"},
+    "config": {"activations"},
+    "models": {"activations", "config"},
+    "training": {"activations", "config", "metrics", "models"},
+    "ensemble": {"config", "data", "training"},
+    "records": {"config"},
+    "comparison": {"published", "statistics"},
+}
+"""Every module or package of jaxact and the others it may import; a new one is entered here."""
+
+LAZY = ("jax", "jaxlib", "flax", "optax", "tensorflow", "tensorflow_datasets", "matplotlib", "sklearn")
+MAY_LOAD_JAX = {"functions", "metrics", "models", "training", "ensemble"}
+
+
+def imports(text: str, *, whole: bool = True) -> Iterator[str]:
+    """Every imported name, `package.module` for `from package import module`; `whole`: those inside functions too."""
+    body = ast.walk(ast.parse(text)) if whole else top_level(ast.parse(text))
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "write imports in full"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def top_level(node: ast.AST) -> Iterator[ast.AST]:
+    """What runs when the module is imported: not the bodies of functions, nor what only type checkers read."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from top_level(child)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def unit_of(path: Path) -> str:
+    return path.relative_to(ROOT / "jaxact").with_suffix("").parts[0]
+
+
+LIBRARY = [path for path in SOURCES if path.is_relative_to(ROOT / "jaxact") and unit_of(path) != "__init__"]
+
+
+def files_importing(package: str) -> set[str]:
+    return {
+        name_of(path)
+        for path in SOURCES
+        if any(name.split(".")[0] == package for name in imports(path.read_text(encoding="utf-8")))
+    }
+
+
+def test_the_reader_of_imports_sees_them_all():
+    text = "import a.b\nfrom c import d\nclass K:\n    import e\ndef f():\n    if 1:\n        from g.h import i\n"
+    text += "if TYPE_CHECKING:\n    import j\n"
+    assert sorted(imports(text)) == ["a.b", "c.d", "e", "g.h.i", "j"]
+    assert sorted(imports(text, whole=False)) == ["a.b", "c.d", "e"]
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name_of)
+def test_the_library_imports_in_one_direction(path):
+    unit = unit_of(path)
+    assert unit in UNITS, f"enter {unit} in UNITS with what it may import"
+    names = [name.split(".") for name in imports(path.read_text(encoding="utf-8"))]
+    assert "experiments" not in {parts[0] for parts in names}
+    assert {parts[1] for parts in names if parts[0] == "jaxact" and len(parts) > 1} <= UNITS[unit] | {unit}
+
+
+def test_the_allowed_directions_have_no_circle():
+    done: set[str] = set()
+    while len(done) < len(UNITS):
+        ready = {unit for unit, others in UNITS.items() if unit not in done and others <= done}
+        assert ready, f"a circle among {sorted(set(UNITS) - done)}"
+        done |= ready
+
+
+def test_only_the_models_know_flax():
+    assert files_importing("flax") == {"jaxact/models.py"}
+
+
+def test_only_the_tfds_modules_know_tfds_and_nothing_knows_tensorflow():
+    users = files_importing("tensorflow_datasets") | files_importing("array_record")
+    assert users and all(user.startswith("jaxact/data/tfds") for user in users)
+    assert files_importing("tensorflow") == set()
+
+
+def test_the_library_does_not_plot():
+    assert not any(user.startswith("jaxact/") for user in files_importing("matplotlib") | files_importing("plotly"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_slow_packages_are_imported_where_they_are_used(path):
+    """Not at the head of a module, but for JAX and its kin in the modules that are made of it."""
+    text = path.read_text(encoding="utf-8")
+    slow = {name.split(".")[0] for name in imports(text, whole=False)} & set(LAZY)
+    library = path.is_relative_to(ROOT / "jaxact")
+    assert slow <= ({"jax", "flax", "optax"} if library and unit_of(path) in MAY_LOAD_JAX else set())
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level packages in a fresh interpreter after `code`."""
+    listing = "\nimport sys\nprint(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code + listing], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_import_jaxact_loads_nothing_slow():
+    assert "jaxact" in loaded_by("import jaxact")
+    assert not loaded_by("import jaxact") & {*LAZY, "scipy", "numpy"}
+
+
+def test_what_input_checks_and_tables_need_loads_without_jax():
+    code = "from jaxact import activations, comparison, config, data, meanfield, published, records, statistics"
+    loaded = loaded_by(f"{code}\nfrom experiments import grid, outcome, plan, presets, progress, runtime")
+    assert "scipy" in loaded and not loaded & set(LAZY)
+
+
+def test_all_modules_together_load_neither_tensorflow_nor_plots():
+    loaded = loaded_by("import jaxact\nfor name in jaxact.__all__: getattr(jaxact, name)")
+    assert {"jax", "flax", "optax"} <= loaded
+    assert not loaded & {"tensorflow", "tensorflow_datasets", "matplotlib", "sklearn"}
+
+
+def test_every_module_is_an_attribute_and_nothing_else_is():
+    assert {unit for unit in UNITS if unit != "catalogue"} == set(jaxact.__all__)
+    assert set(jaxact.__all__) <= set(dir(jaxact))
+    with pytest.raises(AttributeError, match="no_such_module"):
+        jaxact.no_such_module  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
