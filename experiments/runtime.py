@@ -54,7 +54,7 @@ def environment() -> dict[str, Any]:
     devices = jax.devices()
     return {
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": cores(),
         "backend": devices[0].platform,

@@ -87,6 +87,8 @@ class Config:
             _positive("limit_train", self.limit_train, int)
         if not isinstance(self.momentum, int | float) or not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
+        for name in ("learning_rate", "momentum"):  # 1 and 1.0 are one configuration, with one digest
+            object.__setattr__(self, name, float(getattr(self, name)))
         if self.momentum and self.optimizer not in MOMENTUM_OPTIMIZERS:
             raise ValueError(
                 f"momentum {self.momentum!r} has no meaning for {self.optimizer!r}: leave it 0 "

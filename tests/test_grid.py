@@ -74,9 +74,13 @@ def summary_of(out: Path) -> bytes:
     return (out / "summary.csv").read_bytes()
 
 
-def seeds_in(out: Path) -> dict[str, list[int]]:
+def records_in(out: Path) -> dict[str, records.Record]:
     found = [record for record in records.read_all(out) if isinstance(record, records.Record)]
-    return {record.config.name: record.seeds.tolist() for record in found}
+    return {record.config.name: record for record in found}
+
+
+def runs_in(out: Path) -> int:
+    return sum(len(record.seeds) for record in records_in(out).values())
 
 
 def test_a_run_leaves_a_row_per_configuration_and_seed(reference):
@@ -93,7 +97,7 @@ def test_a_run_leaves_a_row_per_configuration_and_seed(reference):
 
 def test_a_run_learns(reference):
     """Three ReLU layers of a few units come far from chance, where shuffled labels would leave them."""
-    best = {record.config.name: record.test_accuracy() for record in records.read_all(reference)}["relu-relu-relu"]
+    best = records_in(reference)["relu-relu-relu"].test_accuracy()
     assert best[:, -1].mean() > 25 > best[:, 0].mean()
 
 
@@ -121,13 +125,11 @@ def test_a_rerun_trains_nothing_and_never_loads_jax(reference, run):
 
 def test_added_seeds_alone_are_trained_and_equal_a_fresh_run(reference, run, tmp_path):
     out = tmp_path / "out"
-    for record in records.read_all(reference):
-        assert isinstance(record, records.Record)
+    for record in records_in(reference).values():
         records.write(out, record.subset([0, 2])._replace(meta=record.meta | {"runs": []}))
     done = run(*TINY, "--seeds", "3", "--out", out)
     assert "8 runs of 8 configurations to train" in done.stdout
-    added = [record.meta["runs"] for record in records.read_all(out) if isinstance(record, records.Record)]
-    assert [run["seeds"] for runs in added for run in runs] == [[1]] * 8
+    assert [run["seeds"] for record in records_in(out).values() for run in record.meta["runs"]] == [[1]] * 8
     assert summary_of(out) == summary_of(reference)
 
 
@@ -150,11 +152,11 @@ def test_an_interrupted_run_goes_on_to_the_same_summary(reference, surroundings,
     status, error = interrupted([*TINY, "--seeds", "3"], out, surroundings, signal.SIGINT)
     assert status == 130
     assert "stopped" in error and str(out) in error and error.strip().count("\n") == 0
-    kept = seeds_in(out)
-    assert 0 < sum(map(len, kept.values())) < 24
+    kept = runs_in(out)
+    assert 0 < kept < 24
     assert not list(out.rglob("*.tmp")) and not (out / "summary.csv").exists()
     done = run(*TINY, "--seeds", "3", "--out", out)
-    assert f"{24 - sum(map(len, kept.values()))} runs of " in done.stdout and "skipped" in done.stdout
+    assert f"{24 - kept} runs of " in done.stdout and "skipped" in done.stdout
     assert summary_of(out) == summary_of(reference)
 
 
@@ -167,7 +169,7 @@ def test_a_killed_run_with_debris_goes_on_to_the_same_summary(reference, surroun
     whole = first.read_bytes()
     first.with_name(f".{first.name}.x7.tmp").write_bytes(whole[:100])
     first.write_bytes(whole[: len(whole) // 2])
-    left = 24 - sum(map(len, seeds_in(out).values()))
+    left = 24 - runs_in(out)
     done = run(*TINY, "--seeds", "3", "--out", out)
     assert f"{left} runs of " in done.stdout
     assert summary_of(out) == summary_of(reference)
@@ -241,8 +243,7 @@ def test_the_whole_grid_on_digits(run, tmp_path):
     rows = list(csv.DictReader(summary_of(tmp_path / "out").decode().splitlines()))
     assert len(rows) == 192 and len({(row["configuration"], row["seed"]) for row in rows}) == 192
     assert len({row["configuration"] for row in rows}) == 64
-    found = {record.config.name: record for record in records.read_all(tmp_path / "out")}
-    assert found["selu-selu-selu"].test_accuracy()[:, -1].mean() > 70
+    assert records_in(tmp_path / "out")["selu-selu-selu"].test_accuracy()[:, -1].mean() > 70
     assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file()) < 1 << 20
     before, started = summary_of(tmp_path / "out"), time.monotonic()
     assert "64 configurations x 3 seeds" in run(*argv).stdout

@@ -192,7 +192,8 @@ def test_a_preset_is_cut_by_name_and_keeps_the_rest():
 
 @pytest.mark.parametrize("options", [("--widths", "500", "256", "10"), ("--layers", "3"), ("--momentum", "0.5")])
 def test_an_option_that_says_what_the_preset_says_is_no_contradiction(options):
-    assert plan_of("--preset", "paper", *options).configs == plan_of("--preset", "paper").configs
+    plan = plan_of("--preset", "paper", *options)
+    assert plan.configs == plan_of("--preset", "paper").configs and plan.cut == {}
 
 
 def test_wildcards_select_in_the_order_of_the_study():

@@ -132,7 +132,7 @@ def test_accuracy_and_lost_classes_against_a_loop():
     record = make([0, 1, 2], config)
     for i in range(3):
         for epoch in range(2):
-            correct = sum(record.arrays["test_correct"][i, epoch].tolist())
+            correct = sum(int(count) for count in record.arrays["test_correct"][i, epoch])
             assert record.test_accuracy()[i, epoch] == pytest.approx(100 * correct / (0 + 10 + 20 + 30))
             assert record.never_predicted()[i, epoch] == 1  # class 0 rolled to some place
 

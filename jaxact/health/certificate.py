@@ -1,0 +1,75 @@
+"""What can be said of output units from their weights and gradients alone."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+class Certificate(NamedTuple):
+    """What holds for every input of a layer, per unit; a unit that is neither depends on the input.
+
+    Attributes:
+        dead: the pre-activation is never above 0.
+        alive: the pre-activation is always above 0.
+        lowest: infimum of the pre-activation over all inputs.
+        highest: its supremum.
+    """
+
+    dead: Bool[Array, "*batch units"]
+    alive: Bool[Array, "*batch units"]
+    lowest: Float[Array, "*batch units"]
+    highest: Float[Array, "*batch units"]
+
+
+def interval_certificate(
+    kernel: Float[Array, "inputs units"],
+    bias: Float[Array, " units"],
+    lower: float = 0.0,
+    upper: float = 1.0,
+) -> Certificate:
+    """Which units are dead, or alive, for every input in an open interval: behind a sigmoid, (0, 1).
+
+    A unit is dead iff Σ max(w, 0)·upper + Σ min(w, 0)·lower + b ≤ 0, behind a sigmoid Σ max(w, 0) + b ≤ 0, and alive
+    iff Σ max(w, 0)·lower + Σ min(w, 0)·upper + b ≥ 0 and something is above 0. Both are exact for inputs that fill the
+    interval independently and sufficient for any data; sums are as exact as the precision of the arguments, so give
+    float64 where a bound may be within rounding of 0.
+
+    Args:
+        kernel: W of the layer, batch norm folded in (`mlp_affine`).
+        bias: b.
+        lower: infimum of the inputs, `Activation.range[0]` of the layer before; may be −inf.
+        upper: their supremum; may be inf.
+
+    Raises:
+        ValueError: an empty interval.
+
+    Source: interval arithmetic; Gowal et al. 2018, "On the effectiveness of interval bound propagation".
+    """
+    if not lower < upper:
+        raise ValueError(f"the interval ({lower}, {upper}) is empty: give lower < upper")
+    up, down = jnp.maximum(kernel, 0), jnp.minimum(kernel, 0)
+    highest = _weighted(up, upper) + _weighted(down, lower) + bias
+    lowest = _weighted(up, lower) + _weighted(down, upper) + bias
+    return Certificate(highest <= 0, (lowest >= 0) & (highest > 0), lowest, highest)
+
+
+def _weighted(weights: Array, limit: float) -> Array:
+    """Σ w·limit, with 0·inf = 0."""
+    return jnp.where(weights == 0, 0, weights * limit).sum(0)
+
+
+def gradient_coherence(gradient: Float[Array, "inputs units"]) -> Float[Array, " units"]:
+    """The share of a unit's weight gradients that have its more frequent sign, between ½ and 1.
+
+    Behind a sigmoid all inputs are positive, so for one example all weights of a unit move the same way and it is 1;
+    averaged over a set it stays near 1 while the examples agree, which is how a unit is driven to death as a whole.
+
+    Args:
+        gradient: ∂loss/∂W of the layer (`loss_gradients(...).params`).
+
+    Returns:
+        Share among the gradients that are not exactly 0; 0 for a unit without any (a dead one).
+    """
+    positive, negative = (gradient > 0).sum(0), (gradient < 0).sum(0)
+    return jnp.maximum(positive, negative) / jnp.maximum(positive + negative, 1)

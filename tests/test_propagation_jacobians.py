@@ -1,0 +1,226 @@
+"""Jacobians: by hand, by finite differences, as a chain, by jacrev and jacfwd; spectra against NumPy."""
+
+import itertools
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy_activations import PHIS
+from numpy_network import forward, layers_of, toy
+
+from jaxact import propagation
+from jaxact.models import MLP
+from jaxact.propagation import between, input_output, jacobian, layer_jacobian, mlp_chain, mlp_network
+
+STUDY = ("relu", "tanh", "sigmoid", "selu")
+MODEL = MLP((7, 5, 3), STUDY)
+IMAGES = toy().train_images
+PARAMS = MODEL.init(jax.random.key(3), jnp.zeros(6), jnp.zeros(3, int))["params"]
+SOME = [(0, 2, 0), (1, 2, 3), (3, 0, 1), (2, 2, 2)]
+
+
+def doubled(tree):
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), tree)
+
+
+def by_hand(activation="relu"):
+    """The 2-3-2 network h1 = (x1 + 2 x2 + 1, −x1 + x2, 2 x1 − 3 x2), h2 = (h1 + h2 − h3, −h1 + 2 h2 + 3 h3)."""
+    params = {
+        "dense1": {"kernel": jnp.array([[1.0, -1.0, 2.0], [2.0, 1.0, -3.0]]), "bias": jnp.array([1.0, 0.0, 0.0])},
+        "dense2": {"kernel": jnp.array([[1.0, -1.0], [1.0, 2.0], [-1.0, 3.0]]), "bias": jnp.zeros(2)},
+    }
+    return MLP((3, 2), (activation,)), {"params": params}
+
+
+def test_the_chain_of_a_2_3_2_relu_net_by_hand():
+    # At x = (1, 2): h1 = (6, 1, −4), so x1 = (6, 1, 0) and h2 = (7, −4): the third and the last unit are off.
+    model, variables = by_hand()
+    chain = mlp_chain(model, variables, jnp.zeros(2, int), jnp.array([1.0, 2.0]))
+    np.testing.assert_array_equal(layer_jacobian(chain, 1), [[1, 2], [-1, 1], [0, 0]])
+    np.testing.assert_array_equal(layer_jacobian(chain, 2), [[1, 1, -1], [0, 0, 0]])
+    np.testing.assert_array_equal(input_output(chain), [[0, 3], [0, 0]])
+    np.testing.assert_array_equal(between(chain, 2, 1), [[1, 1, 0], [-1, 2, 0]])
+    np.testing.assert_array_equal(propagation.layer_norms(chain), [7, 3])
+    np.testing.assert_array_equal(propagation.chain_apjn(chain), [[1, 0], [3.5, 1]])
+    spectrum = propagation.spectrum(input_output(chain))
+    np.testing.assert_allclose(spectrum.singular_values, [3, 0], atol=1e-7)
+    assert (int(spectrum.rank), float(spectrum.condition)) == (1, math.inf)
+
+
+def test_a_2_3_2_tanh_net_by_hand():
+    model, variables = by_hand("tanh")
+    x = np.array([0.1, -0.2])
+    found = input_output(mlp_chain(model, variables, jnp.zeros(2, int), jnp.asarray(x, jnp.float32)))
+    h = np.array([0.7, -0.3, 0.8])
+    out = np.array([np.tanh(0.7) + np.tanh(-0.3) - np.tanh(0.8), -np.tanh(0.7) + 2 * np.tanh(-0.3) + 3 * np.tanh(0.8)])
+    first = np.diag(1 - np.tanh(h) ** 2) @ np.array([[1, 2], [-1, 1], [2, -3]])
+    wanted = np.diag(1 - np.tanh(out) ** 2) @ np.array([[1, 1, -1], [-1, 2, 3]]) @ first
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("which", SOME, ids=lambda which: "-".join(STUDY[i] for i in which))
+def test_chain_reverse_forward_and_finite_differences_agree(which):
+    phis, layers, x = [PHIS[STUDY[i]] for i in which], layers_of(PARAMS), IMAGES[5].astype(float)
+    with jax.enable_x64(True):
+        variables = {"params": doubled(PARAMS)}
+        network = mlp_network(MODEL, variables, jnp.array(which))
+        chain = input_output(mlp_chain(MODEL, variables, jnp.array(which), jnp.asarray(x)))
+        reverse = jax.jacrev(lambda x: network(x, {})[0])(jnp.asarray(x))
+        ahead = jax.jacfwd(lambda x: network(x, {})[0])(jnp.asarray(x))
+        generic, hidden = propagation.input_jacobians(network, jnp.asarray(x))
+    step = 1e-5 * np.eye(6)
+    h = [np.stack([forward(layers, phis, [x + sign * e])[0][i][0] for e in step]) for i in range(3) for sign in (1, -1)]
+    f = [np.stack([forward(layers, phis, [x + sign * e])[1][-1][0] for e in step]) for sign in (1, -1)]
+    for found in (chain, reverse, ahead, generic):
+        np.testing.assert_allclose(found, (f[0] - f[1]).T / 2e-5, rtol=1e-8, atol=1e-10)
+    chex.assert_trees_all_close(chain, reverse, rtol=1e-12, atol=1e-15)
+    for i, name in enumerate(("layer1", "layer2", "layer3")):
+        np.testing.assert_allclose(hidden[name], (h[2 * i] - h[2 * i + 1]).T / 2e-5, rtol=1e-8, atol=1e-10)
+
+
+def test_products_of_layer_jacobians_are_the_jacobian_of_the_whole():
+    chain = mlp_chain(MODEL, {"params": PARAMS}, jnp.array([1, 3, 2]), jnp.asarray(IMAGES[0]))
+    first, second, third = (np.asarray(layer_jacobian(chain, layer), float) for layer in (1, 2, 3))
+    np.testing.assert_allclose(input_output(chain), third @ second @ first, rtol=1e-5, atol=1e-7)
+
+
+def test_linear_networks_in_closed_form():
+    model = MLP((7, 5, 3), ("identity",))
+    chain = mlp_chain(model, {"params": PARAMS}, jnp.zeros(3, int), jnp.asarray(IMAGES[0]))
+    first, second, third = (kernel.T for kernel, _ in layers_of(PARAMS))
+    np.testing.assert_allclose(input_output(chain), third @ second @ first, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(between(chain, 3, 1), third @ second, rtol=1e-5, atol=1e-7)
+    norms = [(second**2).sum() / 5, ((third @ second) ** 2).sum() / 3, (third**2).sum() / 3]
+    apjn = propagation.chain_apjn(chain)
+    np.testing.assert_allclose(apjn, [[1, 0, 0], [norms[0], 1, 0], [norms[1], norms[2], 1]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("later", "earlier"), list(itertools.product((1, 2, 3), repeat=2)))
+def test_partial_jacobians_by_perturbation_equal_the_closed_form(later, earlier):
+    variables, which, x = {"params": PARAMS}, jnp.array([1, 3, 2]), jnp.asarray(IMAGES[0])
+    network, chain = mlp_network(MODEL, variables, which), mlp_chain(MODEL, variables, which, x)
+    found = propagation.partial_jacobian(network, x, f"layer{later}", f"layer{earlier}")
+    np.testing.assert_allclose(found, between(chain, later, earlier), rtol=1e-5, atol=1e-7)
+    if later == earlier:
+        np.testing.assert_array_equal(found, np.eye(len(found)))
+    if later < earlier:
+        assert not np.any(found)
+
+
+def test_the_logits_by_a_pre_activation():
+    variables, which, x = {"params": PARAMS}, jnp.array([1, 3, 2]), jnp.asarray(IMAGES[0])
+    chain = mlp_chain(MODEL, variables, which, x)
+    found = propagation.partial_jacobian(mlp_network(MODEL, variables, which), x, "logits", "layer2")
+    np.testing.assert_allclose(found, chain.slopes[2][:, None] * between(chain, 3, 2), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("later", "earlier"), [("layer9", "layer1"), ("layer1", "layer9"), ("layer3", "logits")])
+def test_an_unknown_layer_is_refused(later, earlier):
+    network = mlp_network(MODEL, {"params": PARAMS}, jnp.zeros(3, int))
+    with pytest.raises(ValueError, match="unknown layer"):
+        propagation.partial_jacobian(network, jnp.asarray(IMAGES[0]), later, earlier)
+
+
+@pytest.mark.parametrize("layer", [0, 4])
+def test_a_layer_number_that_does_not_exist_is_refused(layer):
+    chain = mlp_chain(MODEL, {"params": PARAMS}, jnp.zeros(3, int), jnp.asarray(IMAGES[0]))
+    with pytest.raises(ValueError, match=f"layer {layer} does not exist.*1 to 3"):
+        layer_jacobian(chain, layer)
+    with pytest.raises(ValueError, match=f"layer {layer} does not exist"):
+        between(chain, 3, layer)
+
+
+def convolve(kernel, image):
+    return jax.lax.conv_general_dilated(
+        image[None], kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )[0]
+
+
+def toeplitz(kernel, height, width):
+    """The matrix of a 3 × 3 convolution with zero padding, [height·width·out, height·width·in], by loops."""
+    _, _, inputs, outputs = kernel.shape
+    matrix = np.zeros((height, width, outputs, height, width, inputs))
+    for i, j, di, dj in itertools.product(range(height), range(width), (-1, 0, 1), (-1, 0, 1)):
+        if 0 <= i + di < height and 0 <= j + dj < width:
+            matrix[i, j, :, i + di, j + dj, :] = kernel[di + 1, dj + 1].T
+    return matrix.reshape(height * width * outputs, -1)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 3), (3, 1)], ids=["forward mode", "reverse mode"])
+@pytest.mark.parametrize("chunk", [None, 1, 7])
+def test_a_convolution_equals_its_toeplitz_matrix(inputs, outputs, chunk):
+    rng = np.random.default_rng(0)
+    kernel, image = rng.normal(size=(3, 3, inputs, outputs)), rng.normal(size=(4, 5, inputs))
+    with jax.enable_x64(True):
+        found = jacobian(lambda x: convolve(jnp.asarray(kernel), x), jnp.asarray(image), chunk=chunk)
+    np.testing.assert_allclose(found, toeplitz(kernel, 4, 5), rtol=1e-12, atol=1e-15)
+
+
+def convolutional(kernels, dense):
+    """Two tanh convolutions and a linear head, as a `Network` of one image."""
+
+    def network(image, perturbations):
+        hidden, x = {}, image
+        for name, kernel in kernels.items():
+            hidden[name] = convolve(kernel, x) + perturbations.get(name, 0)
+            x = jnp.tanh(hidden[name])
+        hidden["head"] = x.ravel() @ dense + perturbations.get("head", 0)
+        return hidden["head"], hidden
+
+    return network
+
+
+def test_a_convolutional_network_that_jaxact_did_not_write():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(3, 3, 1, 2)), rng.normal(size=(3, 3, 2, 2))
+    dense, image = rng.normal(size=(4 * 5 * 2, 3)), rng.normal(size=(4, 5, 1))
+    with jax.enable_x64(True):
+        network = convolutional({"a": jnp.asarray(first), "b": jnp.asarray(second)}, jnp.asarray(dense))
+        whole, hidden = propagation.input_jacobians(network, jnp.asarray(image))
+        partial = propagation.partial_jacobian(network, jnp.asarray(image), "head", "a", chunk=2)
+        _, h = network(jnp.asarray(image), {})
+        apjn = propagation.apjn(network, jnp.asarray(image))
+    a, b = (np.diag(1 - np.tanh(np.ravel(h[name])) ** 2) for name in "ab")
+    first, second = toeplitz(first, 4, 5), toeplitz(second, 4, 5)
+    np.testing.assert_allclose(hidden["b"], second @ a @ first, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(whole, dense.T @ b @ second @ a @ first, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(partial, dense.T @ b @ second @ a, rtol=1e-10, atol=1e-13)
+    assert apjn[1, 0] == pytest.approx(((second @ a) ** 2).sum() / 40, rel=1e-12)
+
+
+def test_batch_norm_statistics_are_constants_and_the_share_left_out_falls_with_the_number_of_examples():
+    model, which = MLP((7, 5, 3), ("tanh",), (1, 2)), jnp.zeros(3, int)
+    variables = model.init(jax.random.key(2), jnp.zeros(6), which)
+    images = np.random.default_rng(0).normal(size=(160, 6))
+    left_out = []
+    with jax.enable_x64(True):
+        variables = doubled(variables)
+        for examples in (10, 40, 160):
+            batch = jnp.asarray(images[:examples])
+            frozen = propagation.full_batch_statistics(model, variables, which, batch)
+            constant = input_output(mlp_chain(model, frozen, which, batch[0]))
+            through = mlp_network(model, variables, which, train=True)
+            own = jax.jacrev(lambda x, batch=batch: through(batch.at[0].set(x), {})[0][0])(batch[0])
+            left_out.append(float(jnp.abs(own - constant).max() / jnp.abs(constant).max()))
+        gain = 1 / np.sqrt(np.asarray(frozen["batch_stats"]["norm1"]["var"]) + 1e-5)
+    assert 0.05 < left_out[0] and left_out[1] < 0.5 * left_out[0] and left_out[2] < 0.5 * left_out[1]
+    chain = mlp_chain(model, frozen, which, jnp.asarray(images[0], jnp.float32))
+    wanted = np.asarray(variables["params"]["dense1"]["kernel"]) * gain
+    np.testing.assert_allclose(chain.kernels[0], wanted, rtol=1e-6)
+
+
+def test_softmax_jacobian():
+    rng = np.random.default_rng(0)
+    for logits in (np.zeros(10), rng.normal(size=10) * 3):
+        found = np.asarray(jacobian(jax.nn.softmax, jnp.asarray(logits, jnp.float32)), float)
+        p = np.exp(logits) / np.exp(logits).sum()
+        np.testing.assert_allclose(found, np.diag(p) - np.outer(p, p), atol=1e-7)
+        np.testing.assert_allclose(found.sum(1), 0, atol=1e-7)
+        assert np.linalg.norm(found, 2) <= 0.5
+    np.testing.assert_allclose(np.linalg.eigvalsh(np.full((10, 10), -0.01) + 0.1 * np.eye(10)), [0, *[0.1] * 9], atol=1e-15)
+    uniform = propagation.spectrum(jacobian(jax.nn.softmax, jnp.zeros(10)))
+    np.testing.assert_allclose(uniform.singular_values, [*[0.1] * 9, 0], atol=1e-7)
+    assert (int(uniform.rank), float(uniform.effective_rank)) == (9, pytest.approx(9, rel=1e-5))
