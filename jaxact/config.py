@@ -16,7 +16,7 @@ from jaxact import activations as catalogue
 INITIALIZERS = ("torch_default", "lecun_normal", "he_normal", "glorot_uniform", "orthogonal")
 OPTIMIZERS = (
     *("adabelief", "adadelta", "adagrad", "adam", "adamax", "adamw", "adan", "amsgrad", "fromage", "lamb", "lion"),
-    *("nadam", "nadamw", "novograd", "radam", "rmsprop", "rprop", "sgd", "sign_sgd", "sm3", "yogi"),
+    *("nadam", "nadamw", "novograd", "radam", "rmsprop", "rprop", "sgd", "sign_sgd", "yogi"),
 )
 MOMENTUM_OPTIMIZERS = ("rmsprop", "sgd")
 DIGEST_SCHEMA = 1
@@ -112,11 +112,11 @@ class Config:
                 "give one width per layer, the output layer included"
             )
         layers = range(1, len(self.widths) + 1)
-        if any(layer not in layers for layer in self.batch_norm) or len(set(self.batch_norm)) < len(self.batch_norm):
+        if set(self.batch_norm) - set(layers) or len(set(self.batch_norm)) < len(self.batch_norm):
             raise ValueError(
                 f"batch_norm must name layers from 1 to {len(self.widths)}, each once, got {list(self.batch_norm)}"
             )
-        object.__setattr__(self, "batch_norm", tuple(sorted(self.batch_norm)))
+        object.__setattr__(self, "batch_norm", tuple(sorted(map(int, self.batch_norm))))
 
     @property
     def name(self) -> str:
@@ -141,7 +141,7 @@ class Config:
             raise ValueError(
                 f"unknown field {', '.join(sorted(unknown))} in a configuration: written by a newer version?"
             )
-        return cls(**values)
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
     def steps_per_epoch(self, train_size: int) -> int:
         """Optimiser steps of one epoch over `train_size` examples, ⌈n / batch_size⌉.

@@ -8,12 +8,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxact import activations as catalogue
 from jaxact import training
 from jaxact.config import Config
 from jaxact.data import Dataset
 
 AXIS = "ensemble"
 STRATEGIES = ("auto", "vmap", "map")
+MEMORY_SHARE, COPIES = 0.8, 4
 MEMBERS, SHARED = PartitionSpec(AXIS), PartitionSpec()
 Job = tuple[Config, int]
 
@@ -91,6 +93,25 @@ def over_members(
     return jax.jit(mapped, donate_argnums=donate)
 
 
+def fitting_size(wanted: int, member_bytes: Callable[[], int], mesh: Mesh) -> int:
+    """Members of one call: what is wanted, as far as the devices' memory holds it, a multiple of the device count.
+
+    A member in training counts `COPIES` times its state (state, gradients, updates, temporaries), within `MEMORY_SHARE`
+    of what the backend may still take. A backend that does not tell (the CPU's) is not limited.
+
+    Args:
+        wanted: members asked for.
+        member_bytes: tells the bytes of one member's train state; asked only where there is a limit.
+        mesh: from `make_mesh`.
+    """
+    stats = mesh.devices.flat[0].memory_stats() or {}
+    per_device = -(-wanted // mesh.size)
+    if "bytes_limit" in stats:
+        free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+        per_device = max(1, min(per_device, int(MEMORY_SHARE * free / (COPIES * member_bytes()))))
+    return per_device * mesh.size
+
+
 def plan_calls(jobs: Sequence[Job], size: int, strategy: str) -> list[list[Job]]:
     """Cut jobs into calls of at most `size` members.
 
@@ -127,7 +148,7 @@ class Ensemble:
             config: the architecture and protocol; its own activations are ignored.
             choices: every catalogue name that a job may use.
             data: standardised arrays.
-            size: members per call, rounded up to a multiple of the device count; one per device if None.
+            size: members per call, see `fitting_size`; one per device if None.
             strategy: `vmap`, `map` or `auto`.
             devices: how many devices of the default backend to use; all if None.
 
@@ -135,21 +156,35 @@ class Ensemble:
             ValueError: a batch that does not fit the data, too many devices, an unknown strategy.
         """
         config.steps_per_epoch(len(data.train_images))
-        self.config, self.choices = config, tuple(choices)
+        classes = 1 + max(int(data.train_labels.max()), int(data.test_labels.max()))
+        if classes > config.widths[-1]:
+            raise ValueError(
+                f"the last width is {config.widths[-1]}, the labels need {classes}: widen the output layer"
+            )
+        if size is not None and size < 1:
+            raise ValueError(f"size must be at least 1 member per call, got {size}")
+        self.config, self.choices = config, tuple(catalogue.get(name).spec for name in choices)
         self.mesh, self.strategy = make_mesh(devices), resolve_strategy(strategy)
-        self.size = -(-(size or 1) // self.mesh.size) * self.mesh.size
-        self.train = self._put((data.train_images, data.train_labels), SHARED)
+        limit = config.limit_train
+        self.train = self._put((data.train_images[:limit], data.train_labels[:limit]), SHARED)
         self.test = self._put((data.test_images, data.test_labels), SHARED)
         self.example = self._put(data.train_images[0], SHARED)
+        self._program = training.make_program(config, self.choices)
+        self.size = fitting_size(size or 1, self._member_bytes, self.mesh)
         started = time.perf_counter()
         self._start, self._epoch, self._evaluate = self._compile()
         self.compile_seconds = time.perf_counter() - started
+
+    def _member_bytes(self) -> int:
+        which = np.zeros(len(self.config.widths), np.int32)
+        state = jax.eval_shape(self._program.initialise, 0, which, self.example)
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
     def _put(self, tree: Any, spec: PartitionSpec) -> Any:
         return jax.device_put(tree, NamedSharding(self.mesh, spec))
 
     def _compile(self) -> tuple[Any, Any, Any]:
-        program = training.make_program(self.config, self.choices)
+        program = self._program
         alone = self.strategy == "vmap"
         start = over_members(program.initialise, self.mesh, self.strategy, (False, alone, True))
         epoch = over_members(
@@ -183,8 +218,7 @@ class Ensemble:
         Returns:
             The history of the jobs, in their order, padding dropped.
         """
-        if not 1 <= len(jobs) <= self.size:
-            raise ValueError(f"{len(jobs)} jobs in a call of 1 to {self.size}: cut them with plan_calls")
+        self._check(jobs)
         seeds, which = self._members(jobs, [training.which_of(config, self.choices) for config, _ in jobs])
         state = self._start(seeds, which, self.example)
         infos: list[Any] = []
@@ -196,6 +230,23 @@ class Ensemble:
             if on_epoch is not None:
                 on_epoch(number + 1, self._history(infos, evaluations, len(jobs)))
         return self._history(infos, evaluations, len(jobs))
+
+    def _check(self, jobs: Sequence[Job]) -> None:
+        if not 1 <= len(jobs) <= self.size:
+            raise ValueError(f"{len(jobs)} jobs in a call of 1 to {self.size}: cut them with plan_calls")
+        for config, _ in jobs:
+            for field, ours in self.config.as_dict().items():
+                theirs = config.as_dict()[field]
+                if field != "activations" and theirs != ours:
+                    raise ValueError(
+                        f"a job has {field} {theirs!r}, this ensemble {ours!r}: make another ensemble for it"
+                    )
+            for name in set(config.activations) - set(self.choices):
+                raise ValueError(
+                    f"a job uses {name}, the ensemble has {', '.join(self.choices)}: add it to the choices"
+                )
+        if self.strategy == "vmap" and len({config.activations for config, _ in jobs}) > 1:
+            raise ValueError("the jobs of a vmap call share their activations: cut them with plan_calls")
 
     @staticmethod
     def _history(infos: list[Any], evaluations: list[Any], members: int) -> History:

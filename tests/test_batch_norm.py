@@ -49,6 +49,7 @@ def test_several_steps_and_evaluation_equal_numpy(shape):
             np.testing.assert_allclose(updated["batch_stats"]["mean"], mean, rtol=1e-12)
             np.testing.assert_allclose(updated["batch_stats"]["var"], var, rtol=1e-12)
             variables = variables | updated
+        x = rng.normal(2, 3, size=shape)
         tested = norm.apply(variables, jnp.asarray(x))
         np.testing.assert_allclose(tested, scale * (x - mean) / np.sqrt(var + 1e-3) + bias, rtol=1e-10, atol=1e-12)
         alone = norm.apply(variables, jnp.asarray(x.reshape(-1, 5)[0]))

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from inspect import signature
 
 import jax
 import jax.numpy as jnp
@@ -250,6 +251,11 @@ def test_every_optimiser_lowers_a_quadratic(name):
         updates, state = optimizer.update({"w": 2 * weights["w"]}, state, weights)
         weights = optax.apply_updates(weights, updates)
     assert 0 <= float((weights["w"] ** 2).sum()) < 5.0
+
+
+def test_no_optimiser_has_a_momentum_the_configuration_does_not_know():
+    defaults = {name: signature(getattr(optax, name)).parameters.get("momentum") for name in config.OPTIMIZERS}
+    assert {name for name, momentum in defaults.items() if momentum} == set(config.MOMENTUM_OPTIMIZERS)
 
 
 def test_which_of_names_the_choices_by_index():
