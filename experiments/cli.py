@@ -21,8 +21,12 @@ def check_out(out: Path) -> Path:
     Raises:
         ValueError: it is a file, lies below a file, or cannot be written.
     """
-    out = out.expanduser()
-    parent = next(path for path in (out, *out.absolute().parents) if path.exists() or path.is_symlink())
+    try:
+        out = out.expanduser()
+        parent = next(path for path in (out, *out.absolute().parents) if _present(path))
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"--out {out}: cannot be examined ({reason}): name another") from None
     if not parent.is_dir():
         raise ValueError(f"--out {out}: {parent} is not a directory: name a directory that exists or can be created")
     try:
@@ -33,3 +37,11 @@ def check_out(out: Path) -> Path:
             f"--out {out}: cannot write in {parent} ({os.strerror(error.errno or 0)}): name another"
         ) from None
     return out
+
+
+def _present(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

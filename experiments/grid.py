@@ -78,10 +78,13 @@ def main(argv: list[str] | None = None) -> int:
     plan, options = plan_from(p, argv)
     from experiments import outcome
 
+    try:
+        todo = outcome.pending(plan)
+    except ValueError as error:
+        p.exit(2, f"{p.prog}: {error}\n")
     if options.dry_run:
         print(outcome.describe(plan))
         return 0
-    todo = outcome.pending(plan)
     print(outcome.opening(plan, todo), flush=True)
     try:
         if todo:
@@ -105,13 +108,15 @@ class Prepared(NamedTuple):
 def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
     """Load the data and compile; data or devices that are not there end here, with status 2 and nothing written."""
     from experiments import outcome
-    from jaxact import data, ensemble
+    from jaxact import data
 
     started = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         arrays = data.load(plan.spec.name, plan.data_dir, limit_train=plan.configs[0].limit_train)
         outcome.check_same_data(plan, arrays.source)
         print(f"data: {arrays.source}", flush=True)
+        from jaxact import ensemble  # loads JAX, which missing data need not wait for
+
         strategy = ensemble.resolve_strategy(options.strategy)
         size = len(plan.seeds) if strategy == "vmap" else None
         machine = ensemble.Ensemble(

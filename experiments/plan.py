@@ -55,11 +55,12 @@ def make_plan(preset: str | None, preset_values: dict[str, Any], options: argpar
     """
     given = {name: getattr(options, name) for name in STUDY if getattr(options, name) is not None}
     base = STUDY | preset_values
+    said = base | _implied(base)
     if preset is not None:
         for name, value in given.items():
-            if name not in CUTS and value != base[name]:
+            if name not in CUTS and value not in (base[name], said[name]):
                 raise ValueError(
-                    f"--{name.replace('_', '-')} {_show(value)} contradicts preset {preset!r} ({_show(base[name])}): "
+                    f"--{name.replace('_', '-')} {_show(value)} contradicts preset {preset!r} ({_show(said[name])}): "
                     f"drop one of them (a preset is cut by {', '.join('--' + c.replace('_', '-') for c in CUTS)} only)"
                 )
     values = base | given
@@ -67,9 +68,6 @@ def make_plan(preset: str | None, preset_values: dict[str, Any], options: argpar
     widths = _widths(values["layers"], values["widths"], facts)
     names = _configurations(values, len(widths))
     limit = check_limit(values["limit_train"], facts.train_size, "--limit-train")
-    momentum = values["momentum"]
-    if momentum is None:
-        momentum = STUDY_MOMENTUM if values["optimizer"] == "sgd" else 0.0
     configs = [
         Config(
             activations=activations,
@@ -79,7 +77,7 @@ def make_plan(preset: str | None, preset_values: dict[str, Any], options: argpar
             init=values["init"],
             optimizer=values["optimizer"],
             learning_rate=values["lr"],
-            momentum=momentum,
+            momentum=_implied(values)["momentum"],
             batch_size=values["batch_size"],
             epochs=values["epochs"],
             limit_train=None if limit == facts.train_size else limit,
@@ -88,9 +86,20 @@ def make_plan(preset: str | None, preset_values: dict[str, Any], options: argpar
     ]
     configs[0].steps_per_epoch(facts.train_size)
     data_dir = check_data_dir(options.data_dir) if options.data_dir is not None else None
+    if options.out == "":
+        raise ValueError("--out is empty: name a folder, or leave it out")
     out = check_out(Path(options.out or Path("runs") / (preset or facts.name)))
-    cut = {name: value for name, value in given.items() if preset is not None and value != base[name]}
+    check_out(out / facts.name)
+    cut = {name: value for name, value in given.items() if preset is not None and value not in (base[name], said[name])}
     return Plan(configs, parse_seeds(values["seeds"]), facts, out, data_dir, cut)
+
+
+def _implied(values: dict[str, Any]) -> dict[str, Any]:
+    """What the absent options come to: widths, their number, momentum."""
+    widths, momentum = _widths(values["layers"], values["widths"], spec(values["dataset"])), values["momentum"]
+    if momentum is None:
+        momentum = STUDY_MOMENTUM if values["optimizer"] == "sgd" else 0.0
+    return {"widths": list(widths), "layers": len(widths), "momentum": momentum}
 
 
 def _show(value: Any) -> str:
@@ -116,15 +125,9 @@ def _widths(layers: int | None, widths: list[int] | None, facts: Spec) -> tuple[
 
 
 def _configurations(values: dict[str, Any], layers: int) -> list[tuple[str, ...]]:
-    activations = values["activations"]
-    for name in activations:
-        Config(activations=(name,), widths=(1,))
+    activations = [Config(activations=(name,), widths=(1,)).name for name in values["activations"]]
     if len(set(activations)) < len(activations):
         raise ValueError(f"--activations {_show(activations)} names an activation twice: name each once")
     if values["configs"] is None:
-        if (count := len(activations) ** layers) > 100_000:
-            raise ValueError(
-                f"{len(activations)} activations in {layers} layers are {count} combinations: choose some by --configs"
-            )
         return combinations(activations, layers)
     return select(values["configs"], activations, layers)

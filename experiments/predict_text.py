@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from jaxact import activations
 from jaxact.config import Config
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 FATAL, RISKY = 0.5, 0.05
 """Expected dead outputs from which a network is in trouble, or the chance of any dead output."""
+ROUND_OFF = 1e-12
 VANISHING = 1e-2
 """The product of chi below which gradients are called small, and above whose inverse large."""
 
@@ -76,8 +79,8 @@ def _cause(found: "Prediction") -> list[str]:
         return []
     layer = int(hidden.argmax())
     return [
-        f"The {found.config.activations[layer]} of layer {layer + 1} causes that: {percent(hidden[layer])} of the second "
-        "moment of its activations is their mean, the same for every input."
+        f"The {found.config.activations[layer]} of layer {layer + 1} causes that: {percent(hidden[layer])} of the "
+        "second moment of its activations is their mean, the same for every input."
     ]
 
 
@@ -92,8 +95,8 @@ def rows(found: "Prediction") -> list[dict[str, Any]]:
     columns = {
         "q": stack.q,
         "c": stack.c,
-        "mean": stack.mean,
-        "mean_share": found.mean_share,
+        "mean": np.where(abs(stack.mean) < ROUND_OFF, 0.0, stack.mean),  # rounding noise would differ by machine
+        "mean_share": np.where(found.mean_share < ROUND_OFF, 0.0, found.mean_share),
         "chi": stack.chi,
         "chi_product": stack.chi_product,
         "dead_probability": found.dead,

@@ -57,6 +57,6 @@ def progress(total: int, label: str) -> Iterator[Progress]:
                 bar.advance(task, members)
 
             def say(self, text: str) -> None:
-                bar.console.print(text, highlight=False)
+                bar.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
         yield Rich()

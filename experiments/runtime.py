@@ -2,8 +2,10 @@
 
 import os
 import platform
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -99,11 +101,25 @@ def git_commit() -> str | None:
         return None
 
 
+def _insist(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Ctrl-C again where it was swallowed: JAX runs a callback at every garbage collection, where errors are lost."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 def run(main: Callable[[], int]) -> NoReturn:
-    """Exit with the status of `main`; a reader that closed the pipe early (`| head`) is no error."""
+    """Exit with the status of `main`: 130 after Ctrl-C; a reader that closed the pipe early (`| head`) is no error."""
+    sys.unraisablehook = _insist
     try:
         status = main()
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        status = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -20,7 +19,9 @@ OPTIMIZERS = (
 )
 MOMENTUM_OPTIMIZERS = ("rmsprop", "sgd")
 DIGEST_SCHEMA = 1
-MAX_SEED = 2**31 - 1
+MAX_SEED = MAX_COUNT = 2**31 - 1
+MAX_COMBINATIONS = 100_000
+MAX_RATE = 1e30  # float32 ends at 3e38
 
 
 def closest(value: str, known: Iterable[str], what: str) -> ValueError:
@@ -33,8 +34,13 @@ def closest(value: str, known: Iterable[str], what: str) -> ValueError:
 
 def _positive(name: str, value: Any, kind: type) -> None:
     number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
-        limit = "a whole number of at least 1" if kind is int else "a finite number above 0"
+    low, high = (1, MAX_COUNT) if kind is int else (1 / MAX_RATE, MAX_RATE)
+    if not number or not low <= value <= high:  # NaN fails too
+        limit = (
+            f"a whole number of at least 1, at most {high}"
+            if kind is int
+            else f"a finite number above 0, at most {high:g}"
+        )
         raise ValueError(f"{name} must be {limit}, got {value!r}")
 
 
@@ -74,12 +80,14 @@ class Config:
     def __post_init__(self) -> None:
         """Check every field; sequences become tuples so that equal configurations are equal values."""
         for name in ("activations", "widths", "batch_norm"):
+            if isinstance(getattr(self, name), str) or not isinstance(getattr(self, name), Iterable):
+                raise ValueError(f"{name} must be a sequence with one entry per layer, got {getattr(self, name)!r}")
             object.__setattr__(self, name, tuple(getattr(self, name)))
         self._check_layers()
         if self.init not in INITIALIZERS:
-            raise closest(self.init, INITIALIZERS, "initialiser")
+            raise closest(str(self.init), INITIALIZERS, "initialiser")
         if self.optimizer not in OPTIMIZERS:
-            raise closest(self.optimizer, OPTIMIZERS, "optimiser")
+            raise closest(str(self.optimizer), OPTIMIZERS, "optimiser")
         _positive("learning_rate", self.learning_rate, float)
         for name in ("batch_size", "epochs"):
             _positive(name, getattr(self, name), int)
@@ -166,7 +174,16 @@ def split_name(name: str) -> tuple[str, ...]:
 
 
 def combinations(activations: Sequence[str], layers: int) -> list[tuple[str, ...]]:
-    """All `len(activations) ** layers` combinations, the last layer varying fastest (the study's order)."""
+    """All `len(activations) ** layers` combinations, the last layer varying fastest (the study's order).
+
+    Raises:
+        ValueError: there are more than `MAX_COMBINATIONS` of them.
+    """
+    if (count := len(activations) ** layers) > MAX_COMBINATIONS:
+        raise ValueError(
+            f"{len(activations)} activations in {layers} layers are {count} combinations, at most {MAX_COMBINATIONS} "
+            "are laid out: name configurations in full, without *"
+        )
     return list(itertools.product(activations, repeat=layers))
 
 
@@ -175,14 +192,15 @@ def select(patterns: Sequence[str], activations: Sequence[str], layers: int) -> 
 
     Args:
         patterns: names such as `relu-sigmoid-relu`, whose activations may be any of the catalogue, or patterns with
-            `*` (one or more layers) matched against all combinations of `activations`.
-        activations: the names that `*` stands for.
+            `*` (any text) matched against the names of all combinations of `activations`.
+        activations: the names that patterns are matched with.
         layers: number of layers.
 
     Raises:
         ValueError: a name with the wrong number of layers, given twice, or a pattern that matches nothing.
     """
     found: dict[tuple[str, ...], None] = {}
+    named: set[tuple[str, ...]] = set()
     for pattern in patterns:
         if "*" in pattern:
             matches = [c for c in combinations(activations, layers) if fnmatchcase("-".join(c), pattern)]
@@ -192,11 +210,12 @@ def select(patterns: Sequence[str], activations: Sequence[str], layers: int) -> 
                 )
             found |= dict.fromkeys(matches)
             continue
-        names = split_name(pattern)
+        names = tuple(catalogue.get(name).spec for name in split_name(pattern))
         if len(names) != layers:
             raise ValueError(f"configuration {pattern!r} has {len(names)} activations, the network has {layers} layers")
-        if names in found:
+        if names in named:
             raise ValueError(f"configuration {pattern!r} is named twice: name each once")
+        named.add(names)
         found[names] = None
     return list(found)
 
@@ -206,7 +225,7 @@ def parse_batch_norm(text: str, layers: int) -> tuple[int, ...]:
     named = {"none": (), "all": tuple(range(1, layers + 1)), "last": (layers,)}
     if text in named:
         return named[text]
-    if not re.fullmatch(r"\d+(,\d+)*", text):
+    if not re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*", text):
         raise ValueError(f"batch norm must be none, all, last or layer numbers such as 1,3, got {text!r}")
     return tuple(int(part) for part in text.split(","))
 
@@ -217,13 +236,13 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     Raises:
         ValueError: nothing, a negative number, a backward range, a repeated seed, or a seed above 2³¹ − 1.
     """
-    if re.fullmatch(r"\d+", text):
+    if re.fullmatch(r"[0-9]{1,10}", text):
         count = int(text)
         if not 1 <= count <= 100_000:
             raise ValueError(f"seeds must be a count from 1 to 100000 or a list such as 0,3,17-25, got {text!r}")
         return tuple(range(count))
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*,?", text):
-        raise ValueError(f"seeds must be a count of at least 1 or a list such as 0,3,17-25, got {text!r}")
+    if not re.fullmatch(r"[0-9]{1,10}(-[0-9]{1,10})?(,[0-9]{1,10}(-[0-9]{1,10})?)*,?", text):
+        raise ValueError(f"seeds must be a count of at least 1 or a list such as 0,3,17-25, got {text[:40]!r}")
     seeds: list[int] = []
     for part in text.strip(",").split(","):
         first, _, last = part.partition("-")

@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxact import activations as catalogue
 from jaxact import training
-from jaxact.config import Config
+from jaxact.config import MAX_SEED, Config
 from jaxact.data import Dataset
 
 AXIS = "ensemble"
@@ -156,6 +156,8 @@ class Ensemble:
             ValueError: a batch that does not fit the data, too many devices, an unknown strategy.
         """
         config.steps_per_epoch(len(data.train_images))
+        if data.train_images.ndim != 2:
+            raise ValueError(f"images of shape {data.train_images.shape} are not flat: load them with flat=True")
         classes = 1 + max(int(data.train_labels.max()), int(data.test_labels.max()))
         if classes > config.widths[-1]:
             raise ValueError(
@@ -280,6 +282,8 @@ def train_seeds(config: Config, data: Dataset, seeds: Sequence[int], *, strategy
     """
     if not len(seeds):
         raise ValueError("seeds is empty: give at least one seed, e.g. range(9)")
+    if len(set(seeds)) < len(seeds) or not all(0 <= seed <= MAX_SEED for seed in seeds):
+        raise ValueError(f"seeds must be distinct and from 0 to {MAX_SEED}, got {list(seeds)[:9]}")
     size = len(seeds) if resolve_strategy(strategy) == "vmap" else None
     ensemble = Ensemble(config, tuple(dict.fromkeys(config.activations)), data, size=size, strategy=strategy)
     parts = [history for _, history in run_jobs(ensemble, [(config, seed) for seed in seeds])]

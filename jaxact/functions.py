@@ -68,17 +68,17 @@ def tanhshrink(x: Point) -> Point:
 
 def hardshrink(x: Point, lambd: Scale = 0.5) -> Point:
     """φ(x) = x where |x| > lambd, else 0 (Donoho & Johnstone 1994); φ'(±lambd) = 0."""
-    return jnp.where(jnp.abs(x) > lambd, x, 0)
+    return jnp.where(jnp.abs(x) <= lambd, 0, x)  # so that NaN stays NaN
 
 
 def softshrink(x: Point, lambd: Scale = 0.5) -> Point:
     """φ(x) = sign(x) max(|x| − lambd, 0) (Donoho & Johnstone 1994); φ'(±lambd) = 0."""
-    return jnp.where(x > lambd, x - lambd, jnp.where(x < -lambd, x + lambd, 0))
+    return jnp.where(jnp.abs(x) <= lambd, 0, x - jnp.sign(x) * lambd)
 
 
 def threshold(x: Point, threshold: Scale = 1.0, value: Scale = 0.0) -> Point:
     """φ(x) = x where x > threshold, else value (Konda et al. 2014); φ'(threshold) = 0."""
-    return jnp.where(x > threshold, x, value)
+    return jnp.where(x <= threshold, value, x)
 
 
 def rrelu(x: Point, lower: float = 1 / 8, upper: float = 1 / 3, key: Key[Array, ""] | None = None) -> Point:

@@ -158,6 +158,10 @@ class MLP(nn.Module):
             logits (the activated output of the last layer) and the pre-activations `layer1`, `layer2`, … (what each
             activation receives, so after batch norm where there is one).
         """
+        if which.shape != (len(self.widths),):
+            raise ValueError(
+                f"which has shape {which.shape}, the network {len(self.widths)} layers: one index per layer"
+            )
         pre_activations = {}
         for layer, width in enumerate(self.widths, start=1):
             kernel_init, bias_init = initializers_for(self.initializer, x.shape[-1])

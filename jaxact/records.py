@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,10 @@ from jaxact.config import Config
 SCHEMA = 1
 ARRAYS = ("train_loss", "train_accuracy", "test_loss", "test_correct", "test_predicted")
 SCORES = ("test_accuracy", "test_loss", "train_loss", "train_accuracy", "classes_never_predicted", "diverged")
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile),
+    *(zlib.error, RuntimeError, MemoryError),  # a flipped byte: deflate stream, flags and version, a size
+)
 
 
 class RecordError(ValueError):
@@ -63,6 +68,10 @@ class Record(NamedTuple):
         """The same record with only those seeds, in ascending order; absent ones are left out."""
         keep = np.isin(self.seeds, list(seeds))
         return self._replace(seeds=self.seeds[keep], arrays={name: value[keep] for name, value in self.arrays.items()})
+
+
+class SchemaError(RecordError):
+    """A record that another version of jaxact wrote: not damaged, so never to be overwritten."""
 
 
 def path_of(out: Path, config: Config) -> Path:
@@ -127,18 +136,19 @@ def read(path: Path) -> Record:
         RecordError: not an `.npz` of plain arrays, another schema, a digest or shapes that do not agree.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Through memory: np.load leaves a file that is no whole archive open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
         meta = json.loads(str(content.pop("meta")))
         schema = meta.pop("schema")
         if schema != SCHEMA:
-            raise RecordError(f"{path}: schema {schema}, this version reads {SCHEMA}: train it again in another --out")
+            raise SchemaError(f"{path}: schema {schema}, this version reads {SCHEMA}: train it again in another --out")
         config = Config.from_dict(meta.pop("config"))
         record = Record(config, content["seeds"], {name: content[name] for name in ARRAYS}, meta)
         problem = _problem(record, meta.pop("digest"))
     except RecordError:
         raise
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise RecordError(
             f"{path}: not a jaxact record ({type(error).__name__}): move it away or train it again"
         ) from error
@@ -162,10 +172,16 @@ def _problem(record: Record, digest: str) -> str | None:
 
 
 def find(out: Path, config: Config) -> Record | None:
-    """The record of `config` under `out`: None if there is none, or if what is there cannot be read (see `read`)."""
+    """The record of `config` under `out`: None if there is none, or if what is there is damaged (see `read`).
+
+    Raises:
+        SchemaError: another version wrote it.
+    """
     path = path_of(out, config)
     try:
         record = read(path) if path.is_file() else None
+    except SchemaError:
+        raise
     except RecordError:
         return None
     return record if record is not None and record.config == config else None

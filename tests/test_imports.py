@@ -20,7 +20,7 @@ FOUNDATION: dict[str, set[str]] = {
     "config": {"activations"},
     "models": {"activations", "config"},
     "training": {"activations", "config", "metrics", "models"},
-    "ensemble": {"config", "data", "training"},
+    "ensemble": {"activations", "config", "data", "metrics", "models", "training"},
     "records": {"config"},
     "comparison": {"published", "statistics"},
 }

@@ -107,7 +107,7 @@ def test_merging_parts_in_any_order_gives_the_whole():
 def test_a_seed_in_both_keeps_the_new_numbers():
     merged = records.merge(make([0, 1, 2]), make([1, 4], offset=0.5))
     assert merged.seeds.tolist() == [0, 1, 2, 4]
-    np.testing.assert_array_equal(merged.arrays["test_loss"][:, 0], np.float32([0, 1.5, 2, 4.5]))
+    np.testing.assert_array_equal(merged.arrays["test_loss"][:, 0], np.array([0, 1.5, 2, 4.5], np.float32))
 
 
 def test_a_run_that_no_seed_is_left_of_is_forgotten():
@@ -132,7 +132,7 @@ def test_accuracy_and_lost_classes_against_a_loop():
     record = make([0, 1, 2], config)
     for i in range(3):
         for epoch in range(2):
-            correct = sum(int(count) for count in record.arrays["test_correct"][i, epoch])
+            correct = int(np.sum(record.arrays["test_correct"][i, epoch]))
             assert record.test_accuracy()[i, epoch] == pytest.approx(100 * correct / (0 + 10 + 20 + 30))
             assert record.never_predicted()[i, epoch] == 1  # class 0 rolled to some place
 

@@ -114,7 +114,11 @@ def test_a_record_that_contradicts_itself_is_refused_and_counts_as_absent(tmp_pa
     with pytest.raises(RecordError, match=message) as caught:
         records.read(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert records.find(tmp_path, CONFIG) is None
+    if change is other_schema:  # not damaged: the grid must stop rather than overwrite it
+        with pytest.raises(records.SchemaError, match=message):
+            records.find(tmp_path, CONFIG)
+    else:
+        assert records.find(tmp_path, CONFIG) is None
 
 
 def npy() -> bytes:

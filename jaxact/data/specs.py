@@ -106,7 +106,10 @@ def check_data_dir(path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: If it is missing, no directory, or may not be read.
     """
-    folder = Path(path).expanduser()
+    try:
+        folder = Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"data directory {str(path)!r} cannot be found ({error}); name another") from None
     try:
         if not folder.exists():
             raise ValueError(f"data directory {str(folder)!r} does not exist; create it or name another")
