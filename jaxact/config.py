@@ -149,7 +149,8 @@ class Config:
             raise ValueError(
                 f"unknown field {', '.join(sorted(unknown))} in a configuration: written by a newer version?"
             )
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**fixed)
 
     def steps_per_epoch(self, train_size: int) -> int:
         """Optimiser steps of one epoch over `train_size` examples, ⌈n / batch_size⌉.
