@@ -75,6 +75,17 @@ def test_labels_beyond_the_last_width_and_sizes_below_1_are_refused():
         Ensemble(BASE, STUDY, DATA, size=-3)
 
 
+@pytest.mark.parametrize("seeds", [[], [1, 1], [-1], [2**31]])
+def test_seeds_that_are_none_twice_or_out_of_range_are_refused(seeds):
+    with pytest.raises(ValueError, match="seed"):
+        train_seeds(BASE, DATA, seeds)
+
+
+def test_images_that_are_not_flat_are_refused():
+    with pytest.raises(ValueError, match="flat=True"):
+        Ensemble(BASE, STUDY, DATA._replace(train_images=DATA.train_images[:, None]))
+
+
 CONFIGS = [using(*names) for names in itertools.product(("relu", "tanh"), repeat=3)]
 JOBS = st.lists(st.tuples(st.sampled_from(CONFIGS), st.integers(0, 9)), max_size=30)
 
