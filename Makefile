@@ -26,7 +26,7 @@ grid: $(VENV)/.base  ## install, get MNIST, train all 64 combinations at a size 
 	$(BIN)/python -m experiments.grid --preset quick
 
 test: lint types  ## install, then lint, type check and every test that is not slow
-	$(BIN)/python -m pytest -n 2 -m 'not slow' -q
+	$(BIN)/python -m pytest -n 2 -m 'not slow' -q --durations=15
 
 test-slow: $(VENV)/.dev  ## the slow tests
 	$(BIN)/python -m pytest -n 2 -m slow -q

@@ -11,13 +11,13 @@ class Reliability(NamedTuple):
 
     Attributes:
         edges: bounds of the bins, equal widths over [0, 1].
-        count: examples per bin.
+        examples: how many per bin.
         confidence: mean confidence per bin; NaN for an empty bin.
         accuracy: share of right predictions per bin; NaN for an empty bin.
     """
 
     edges: Float[np.ndarray, " edges"]
-    count: Integer[np.ndarray, " bins"]
+    examples: Integer[np.ndarray, " bins"]
     confidence: Float[np.ndarray, " bins"]
     accuracy: Float[np.ndarray, " bins"]
 
@@ -56,7 +56,7 @@ def expected_calibration_error(diagram: Reliability) -> float:
     Source: Naeini, Cooper & Hauskrecht 2015; Guo et al. 2017.
     """
     gap = np.abs(diagram.accuracy - diagram.confidence)
-    return float(np.nansum(gap * diagram.count) / diagram.count.sum())
+    return float(np.nansum(gap * diagram.examples) / diagram.examples.sum())
 
 
 def brier(probabilities: Float[np.ndarray, "n classes"], labels: Integer[np.ndarray, " n"]) -> float:

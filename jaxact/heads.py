@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxact import activations as catalogue
@@ -80,7 +82,7 @@ def squared_error_head(activation: str = "identity") -> Head:
     return Head(catalogue.get(activation).spec, squared_error, lambda z: z, nearest_probabilities)
 
 
-def floor(targets: Float[Array, "..."], activation: str) -> Float[Array, ""]:
+def floor(targets: Float[np.ndarray, "..."], activation: str) -> float:
     """Least mean squared error that any network with output activation φ can have on these targets.
 
     mean of dist(y, range φ)²: 0 where the range covers them, E[y²] for a ReLU on negative targets, whose best
@@ -96,7 +98,8 @@ def floor(targets: Float[Array, "..."], activation: str) -> Float[Array, ""]:
     bounds = catalogue.get(activation).range
     if bounds is None:
         raise ValueError(f"activation {activation!r} states no range: register it with range=(low, high)")
-    return jnp.square(targets - jnp.clip(targets, *bounds)).mean()
+    y = targets.astype(float)
+    return float(np.square(y - np.clip(y, *bounds)).mean())
 
 
 class Program(NamedTuple):
@@ -175,7 +178,7 @@ def make_program(config: Config, head: Head) -> Program:
         state, info = one_epoch(state, seed, which, epoch, inputs, targets)
         return state, info.loss
 
-    def emit(state: TrainState, inputs: Array) -> tuple[Array, Array]:
+    def emit(state: TrainState, inputs: Array) -> tuple[Any, Any]:
         variables = {"params": state.params, "batch_stats": state.batch_stats}
         z, pre_activations = model.apply(variables, inputs, which)
         return z, pre_activations[f"layer{len(config.widths)}"]
@@ -186,3 +189,17 @@ def make_program(config: Config, head: Head) -> Program:
         return loss, optax.tree.norm(gradients)
 
     return Program(initialise, epoch, emit, probe)
+
+
+def over_seeds(program: Program) -> Program:
+    """The same functions of many members: seeds, states and results get a leading axis, inputs and targets are shared.
+
+    All but `initialise` are compiled: run eagerly, its random number generators, slow to compile, serve every head.
+    """
+
+    def initialise(seeds: ArrayLike, example: ArrayLike) -> TrainState:
+        return jax.vmap(program.initialise, (0, None))(jnp.asarray(seeds), jnp.asarray(example))
+
+    epoch = jax.jit(jax.vmap(program.epoch, (0, 0, None, None, None)))
+    emit = jax.jit(jax.vmap(program.emit, (0, None)))
+    return Program(initialise, epoch, emit, jax.jit(jax.vmap(program.probe, (0, None, None))))

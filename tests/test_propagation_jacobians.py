@@ -26,6 +26,18 @@ def doubled(tree):
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), tree)
 
 
+chain_of = jax.jit(mlp_chain, static_argnums=0)
+
+
+@jax.jit
+def four_ways(variables, which, x):
+    """The input–output Jacobian as a chain, by jacrev, by jacfwd and by `input_jacobians`, and those of the layers."""
+    network = mlp_network(MODEL, variables, which)
+    whole, hidden = propagation.input_jacobians(network, x)
+    reverse, ahead = (jac(lambda x: network(x, {})[0])(x) for jac in (jax.jacrev, jax.jacfwd))
+    return (input_output(mlp_chain(MODEL, variables, which, x)), reverse, ahead, whole), hidden
+
+
 def by_hand(activation="relu"):
     """The 2-3-2 network h1 = (x1 + 2 x2 + 1, −x1 + x2, 2 x1 − 3 x2), h2 = (h1 + h2 − h3, −h1 + 2 h2 + 3 h3)."""
     params = {
@@ -38,7 +50,7 @@ def by_hand(activation="relu"):
 def test_the_chain_of_a_2_3_2_relu_net_by_hand():
     # At x = (1, 2): h1 = (6, 1, −4), so x1 = (6, 1, 0) and h2 = (7, −4): the third and the last unit are off.
     model, variables = by_hand()
-    chain = mlp_chain(model, variables, jnp.zeros(2, int), jnp.array([1.0, 2.0]))
+    chain = chain_of(model, variables, jnp.zeros(2, int), jnp.array([1.0, 2.0]))
     np.testing.assert_array_equal(layer_jacobian(chain, 1), [[1, 2], [-1, 1], [0, 0]])
     np.testing.assert_array_equal(layer_jacobian(chain, 2), [[1, 1, -1], [0, 0, 0]])
     np.testing.assert_array_equal(input_output(chain), [[0, 3], [0, 0]])
@@ -53,7 +65,7 @@ def test_the_chain_of_a_2_3_2_relu_net_by_hand():
 def test_a_2_3_2_tanh_net_by_hand():
     model, variables = by_hand("tanh")
     x = np.array([0.1, -0.2])
-    found = input_output(mlp_chain(model, variables, jnp.zeros(2, int), jnp.asarray(x, jnp.float32)))
+    found = input_output(chain_of(model, variables, jnp.zeros(2, int), jnp.asarray(x, jnp.float32)))
     h = np.array([0.7, -0.3, 0.8])
     out = np.array([np.tanh(0.7) + np.tanh(-0.3) - np.tanh(0.8), -np.tanh(0.7) + 2 * np.tanh(-0.3) + 3 * np.tanh(0.8)])
     first = np.diag(1 - np.tanh(h) ** 2) @ np.array([[1, 2], [-1, 1], [2, -3]])
@@ -65,31 +77,26 @@ def test_a_2_3_2_tanh_net_by_hand():
 def test_chain_reverse_forward_and_finite_differences_agree(which):
     phis, layers, x = [PHIS[STUDY[i]] for i in which], layers_of(PARAMS), IMAGES[5].astype(float)
     with jax.enable_x64(True):
-        variables = {"params": doubled(PARAMS)}
-        network = mlp_network(MODEL, variables, jnp.array(which))
-        chain = input_output(mlp_chain(MODEL, variables, jnp.array(which), jnp.asarray(x)))
-        reverse = jax.jacrev(lambda x: network(x, {})[0])(jnp.asarray(x))
-        ahead = jax.jacfwd(lambda x: network(x, {})[0])(jnp.asarray(x))
-        generic, hidden = propagation.input_jacobians(network, jnp.asarray(x))
+        ways, hidden = four_ways({"params": doubled(PARAMS)}, jnp.array(which), jnp.asarray(x))
     step = 1e-5 * np.eye(6)
     h = [np.stack([forward(layers, phis, [x + sign * e])[0][i][0] for e in step]) for i in range(3) for sign in (1, -1)]
     f = [np.stack([forward(layers, phis, [x + sign * e])[1][-1][0] for e in step]) for sign in (1, -1)]
-    for found in (chain, reverse, ahead, generic):
+    for found in ways:
         np.testing.assert_allclose(found, (f[0] - f[1]).T / 2e-5, rtol=1e-8, atol=1e-10)
-    chex.assert_trees_all_close(chain, reverse, rtol=1e-12, atol=1e-15)
+    chex.assert_trees_all_close(ways[0], ways[1], rtol=1e-12, atol=1e-15)
     for i, name in enumerate(("layer1", "layer2", "layer3")):
         np.testing.assert_allclose(hidden[name], (h[2 * i] - h[2 * i + 1]).T / 2e-5, rtol=1e-8, atol=1e-10)
 
 
 def test_products_of_layer_jacobians_are_the_jacobian_of_the_whole():
-    chain = mlp_chain(MODEL, {"params": PARAMS}, jnp.array([1, 3, 2]), jnp.asarray(IMAGES[0]))
+    chain = chain_of(MODEL, {"params": PARAMS}, jnp.array([1, 3, 2]), jnp.asarray(IMAGES[0]))
     first, second, third = (np.asarray(layer_jacobian(chain, layer), float) for layer in (1, 2, 3))
     np.testing.assert_allclose(input_output(chain), third @ second @ first, rtol=1e-5, atol=1e-7)
 
 
 def test_linear_networks_in_closed_form():
     model = MLP((7, 5, 3), ("identity",))
-    chain = mlp_chain(model, {"params": PARAMS}, jnp.zeros(3, int), jnp.asarray(IMAGES[0]))
+    chain = chain_of(model, {"params": PARAMS}, jnp.zeros(3, int), jnp.asarray(IMAGES[0]))
     first, second, third = (kernel.T for kernel, _ in layers_of(PARAMS))
     np.testing.assert_allclose(input_output(chain), third @ second @ first, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(between(chain, 3, 1), third @ second, rtol=1e-5, atol=1e-7)
@@ -98,23 +105,23 @@ def test_linear_networks_in_closed_form():
     np.testing.assert_allclose(apjn, [[1, 0, 0], [norms[0], 1, 0], [norms[1], norms[2], 1]], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("later", "earlier"), list(itertools.product((1, 2, 3), repeat=2)))
-def test_partial_jacobians_by_perturbation_equal_the_closed_form(later, earlier):
+def test_partial_jacobians_by_perturbation_equal_the_closed_form():
     variables, which, x = {"params": PARAMS}, jnp.array([1, 3, 2]), jnp.asarray(IMAGES[0])
-    network, chain = mlp_network(MODEL, variables, which), mlp_chain(MODEL, variables, which, x)
-    found = propagation.partial_jacobian(network, x, f"layer{later}", f"layer{earlier}")
-    np.testing.assert_allclose(found, between(chain, later, earlier), rtol=1e-5, atol=1e-7)
-    if later == earlier:
-        np.testing.assert_array_equal(found, np.eye(len(found)))
-    if later < earlier:
-        assert not np.any(found)
+    chain, pairs = chain_of(MODEL, variables, which, x), list(itertools.product((1, 2, 3), repeat=2))
 
+    @jax.jit
+    def partials(x):
+        network = mlp_network(MODEL, variables, which)
+        logits = propagation.partial_jacobian(network, x, "logits", "layer2")
+        return [propagation.partial_jacobian(network, x, f"layer{i}", f"layer{j}") for i, j in pairs], logits
 
-def test_the_logits_by_a_pre_activation():
-    variables, which, x = {"params": PARAMS}, jnp.array([1, 3, 2]), jnp.asarray(IMAGES[0])
-    chain = mlp_chain(MODEL, variables, which, x)
-    found = propagation.partial_jacobian(mlp_network(MODEL, variables, which), x, "logits", "layer2")
-    np.testing.assert_allclose(found, chain.slopes[2][:, None] * between(chain, 3, 2), rtol=1e-5, atol=1e-7)
+    found, logits = partials(x)
+    for matrix, (later, earlier) in zip(found, pairs, strict=True):
+        np.testing.assert_allclose(matrix, between(chain, later, earlier), rtol=1e-5, atol=1e-7)
+        if later == earlier:
+            np.testing.assert_array_equal(matrix, np.eye(len(matrix)))
+        assert later >= earlier or not np.any(matrix)
+    np.testing.assert_allclose(logits, chain.slopes[2][:, None] * between(chain, 3, 2), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(("later", "earlier"), [("layer9", "layer1"), ("layer1", "layer9"), ("layer3", "logits")])
@@ -126,7 +133,7 @@ def test_an_unknown_layer_is_refused(later, earlier):
 
 @pytest.mark.parametrize("layer", [0, 4])
 def test_a_layer_number_that_does_not_exist_is_refused(layer):
-    chain = mlp_chain(MODEL, {"params": PARAMS}, jnp.zeros(3, int), jnp.asarray(IMAGES[0]))
+    chain = chain_of(MODEL, {"params": PARAMS}, jnp.zeros(3, int), jnp.asarray(IMAGES[0]))
     with pytest.raises(ValueError, match=f"layer {layer} does not exist.*1 to 3"):
         layer_jacobian(chain, layer)
     with pytest.raises(ValueError, match=f"layer {layer} does not exist"):
@@ -195,21 +202,23 @@ def test_batch_norm_statistics_are_constants_and_the_share_left_out_falls_with_t
     model, which = MLP((7, 5, 3), ("tanh",), (1, 2)), jnp.zeros(3, int)
     variables = model.init(jax.random.key(2), jnp.zeros(6), which)
     images = np.random.default_rng(0).normal(size=(160, 6))
+
+    @jax.jit
+    def jacobians(variables, batch):
+        frozen = propagation.full_batch_statistics(model, variables, which, batch)
+        chain = mlp_chain(model, frozen, which, batch[0])
+        through = mlp_network(model, variables, which, train=True)
+        own = jax.jacrev(lambda x: through(batch.at[0].set(x), {})[0][0])(batch[0])
+        return own, input_output(chain), chain.kernels[0], frozen["batch_stats"]["norm1"]["var"]
+
     left_out = []
     with jax.enable_x64(True):
-        variables = doubled(variables)
         for examples in (10, 40, 160):
-            batch = jnp.asarray(images[:examples])
-            frozen = propagation.full_batch_statistics(model, variables, which, batch)
-            constant = input_output(mlp_chain(model, frozen, which, batch[0]))
-            through = mlp_network(model, variables, which, train=True)
-            own = jax.jacrev(lambda x, batch=batch: through(batch.at[0].set(x), {})[0][0])(batch[0])
+            own, constant, kernel, var = jacobians(doubled(variables), jnp.asarray(images[:examples]))
             left_out.append(float(jnp.abs(own - constant).max() / jnp.abs(constant).max()))
-        gain = 1 / np.sqrt(np.asarray(frozen["batch_stats"]["norm1"]["var"]) + 1e-5)
     assert 0.05 < left_out[0] and left_out[1] < 0.5 * left_out[0] and left_out[2] < 0.5 * left_out[1]
-    chain = mlp_chain(model, frozen, which, jnp.asarray(images[0], jnp.float32))
-    wanted = np.asarray(variables["params"]["dense1"]["kernel"]) * gain
-    np.testing.assert_allclose(chain.kernels[0], wanted, rtol=1e-6)
+    wanted = np.asarray(variables["params"]["dense1"]["kernel"], float) / np.sqrt(np.asarray(var) + 1e-5)
+    np.testing.assert_allclose(kernel, wanted, rtol=1e-12)
 
 
 def test_softmax_jacobian():
@@ -220,7 +229,9 @@ def test_softmax_jacobian():
         np.testing.assert_allclose(found, np.diag(p) - np.outer(p, p), atol=1e-7)
         np.testing.assert_allclose(found.sum(1), 0, atol=1e-7)
         assert np.linalg.norm(found, 2) <= 0.5
-    np.testing.assert_allclose(np.linalg.eigvalsh(np.full((10, 10), -0.01) + 0.1 * np.eye(10)), [0, *[0.1] * 9], atol=1e-15)
+    np.testing.assert_allclose(
+        np.linalg.eigvalsh(np.full((10, 10), -0.01) + 0.1 * np.eye(10)), [0, *[0.1] * 9], atol=1e-15
+    )
     uniform = propagation.spectrum(jacobian(jax.nn.softmax, jnp.zeros(10)))
     np.testing.assert_allclose(uniform.singular_values, [*[0.1] * 9, 0], atol=1e-7)
     assert (int(uniform.rank), float(uniform.effective_rank)) == (9, pytest.approx(9, rel=1e-5))

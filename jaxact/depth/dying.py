@@ -7,11 +7,11 @@ from jaxtyping import Array, Bool, Float, Key
 
 def dead_by_depth(
     key: Key[Array, ""], inputs: Float[Array, "n features"], width: int, depth: int
-) -> Bool[Array, " depth"]:
-    """Draw one ReLU network, symmetric normal weights and zero biases, and see by which layer it is dead.
+) -> Bool[Array, "depth n"]:
+    """Draw one ReLU network, symmetric normal weights and zero biases, and see by which layer it is dead for an input.
 
-    A layer is dead if none of its units is positive for any of the inputs; every later one then is. For a single
-    non-zero input the probability is `meanfield.dying_relu_probability`; for several it is smaller.
+    It is dead from the first layer on in which no unit is positive. For one non-zero input the probability is
+    `meanfield.dying_relu_probability`; that it is dead for all of several inputs is less likely.
 
     Args:
         key: typed PRNG key.
@@ -19,19 +19,22 @@ def dead_by_depth(
         width: units of every layer.
         depth: number of layers.
 
+    Returns:
+        For every layer and input, whether all its units are 0.
+
     Source: Lu, Shin, Su, Karniadakis 2019, "Dying ReLU and initialization" (arXiv:1903.06733).
     """
 
     def activate(h: Array) -> Array:
         x = jnp.maximum(h, 0)
         # Death depends on signs only; without this narrow stacks would fall below the smallest float.
-        return x / jnp.maximum(x.max(), jnp.finfo(x.dtype).tiny)
+        return x / jnp.maximum(x.max(axis=1, keepdims=True), jnp.finfo(x.dtype).tiny)
 
     def layer(x: Array, key: Array) -> tuple[Array, Array]:
         x = activate(x @ jax.random.normal(key, (width, width)))
-        return x, x.max() == 0
+        return x, x.max(axis=1) == 0
 
     keys = jax.random.split(key, depth)
     first = activate(inputs @ jax.random.normal(keys[0], (inputs.shape[1], width)))
     _, rest = jax.lax.scan(layer, first, keys[1:])
-    return jnp.concatenate([(first.max() == 0)[None], rest])
+    return jnp.concatenate([(first.max(axis=1) == 0)[None], rest])

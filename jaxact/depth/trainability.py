@@ -75,12 +75,10 @@ def make_member(phis: Phis, epochs: int, batch_size: int, probes: int) -> Callab
 
         end, (loss, accuracy) = jax.lax.scan(pass_over, TrainState(stack, (), ()), jnp.arange(epochs))
         _, correct = losses_of(end.params, which, test_images, test_labels)
-        return Outcome(
-            loss,
-            accuracy[-1],
-            correct.mean(),
-            profile(stack, phis, which, *look),
-            profile(end.params, phis, which, *look),
-        )
+        # Mapped rather than written twice, which would compile twice.
+        both = jax.tree.map(lambda *leaves: jnp.stack(leaves), stack, end.params)
+        profiles = jax.lax.map(lambda state: profile(state, phis, which, *look), both)
+        before, after = (Profile(*(column[i] for column in profiles)) for i in (0, 1))
+        return Outcome(loss, accuracy[-1], correct.mean(), before, after)
 
     return member

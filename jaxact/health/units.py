@@ -13,7 +13,7 @@ from jaxact.propagation import Nonlinearity
 
 SATURATION_SHARE = 0.05
 """A unit counts as saturated where |φ'| is below this share of its supremum: tanh beyond |h| = 2.1783, the logistic
-sigmoid beyond 4.3567, ReLU wherever it is off."""
+sigmoid beyond 4.3565, ReLU wherever it is off."""
 NEARLY_DEAD_SHARE = 0.01
 """A unit that responds in at most this share of the cases, but in some, is nearly dead."""
 
@@ -78,7 +78,8 @@ def count_units(h: Float[Array, "*cases units"], phi: Nonlinearity, share: float
     if not 0 < share < 1:
         raise ValueError(f"the saturation share must be above 0 and below 1, got {share}: the default is 0.05")
     rows = h.reshape(-1, h.shape[-1])
-    slope, finite = jnp.abs(phi.slope(rows)), jnp.isfinite(rows)
+    value, slope = phi.value_and_slope(rows)
+    slope, finite = jnp.abs(slope), jnp.isfinite(rows)
 
     def count(state: Bool[Array, "cases units"]) -> Int[Array, " units"]:
         return state.sum(0)
@@ -89,7 +90,7 @@ def count_units(h: Float[Array, "*cases units"], phi: Nonlinearity, share: float
         positive=count(rows > 0),
         flat=count(finite & (slope == 0)),  # ReLU's slope at NaN is 0
         saturated=count(finite & (slope < share * phi.steepest)),
-        zeros=count(finite & (phi.fn(rows) == 0)),
+        zeros=count(finite & (value == 0)),
         broken=count(~finite),
     )
 
@@ -111,15 +112,16 @@ def layer_health(counts: UnitCounts, nearly: float = NEARLY_DEAD_SHARE) -> Layer
     def share(count: Int[Array, " units"]) -> Float[Array, ""]:
         return (count / cases).mean()
 
-    active = (cases - counts.flat - counts.broken) / cases
+    active = cases - counts.flat - counts.broken
     dead = counts.flat == cases
+    few = active <= nearly * cases * (1 + 1e-6)  # a share such as 0.01 is not exact in binary
     return LayerHealth(
         negative=share(counts.negative),
         saturated=share(counts.saturated),
         sparsity=share(counts.zeros),
         broken=share(counts.broken),
-        active=active,
+        active=active / cases,
         dead=dead,
-        nearly_dead=~dead & (active <= nearly) & (counts.broken < cases),
+        nearly_dead=~dead & few & (counts.broken < cases),
         never_positive=counts.positive + counts.broken == 0,
     )

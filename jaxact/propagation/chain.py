@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxact.models import MLP
-from jaxact.propagation.network import mlp_affine, mlp_network, mlp_nonlinearities
+from jaxact.propagation.network import mlp_affine, mlp_nonlinearities
 
 
 class Chain(NamedTuple):
@@ -30,10 +30,12 @@ def mlp_chain(model: MLP, variables: Any, which: Int[Array, " layers"], x: Float
 
     Batch norm uses the statistics in `variables`, as constants: see `full_batch_statistics`.
     """
-    _, hidden = mlp_network(model, variables, which)(x, {})
-    phis = mlp_nonlinearities(model, variables, which)
-    kernels = tuple(affine.kernel for affine in mlp_affine(model, variables))
-    return Chain(kernels, tuple(phi.slope(hidden[name]) for name, phi in phis.items()))
+    phis, kernels, slopes = mlp_nonlinearities(model, variables, which), [], []
+    for (kernel, bias), phi in zip(mlp_affine(model, variables), phis.values(), strict=True):
+        x, slope = phi.value_and_slope(x @ kernel + bias)
+        kernels.append(kernel)
+        slopes.append(slope)
+    return Chain(tuple(kernels), tuple(slopes))
 
 
 def layer_jacobian(chain: Chain, layer: int) -> Float[Array, "units inputs"]:

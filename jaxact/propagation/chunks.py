@@ -23,6 +23,7 @@ def sum_over_chunks(fn: Callable[..., Any], arrays: Any, chunk: int) -> Any:
         ValueError: no rows, or a chunk below 1.
     """
     rows = check_examples(arrays, chunk)
+    chunk = min(chunk, rows)
     full, rest = divmod(rows, chunk)
 
     def part(start: Any, size: int) -> Any:

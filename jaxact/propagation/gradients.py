@@ -50,7 +50,7 @@ def loss_gradients(
     network_of: Callable[[Any], Network],
     params: Any,
     images: Float[Array, "examples ..."],
-    labels: Int[Array, " examples"],
+    labels: Int[Array, " labels"],
     *,
     chunk: int = 1000,
     loss: Loss = metrics.cross_entropy,

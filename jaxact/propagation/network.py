@@ -32,7 +32,12 @@ class Nonlinearity(NamedTuple):
 
     def slope(self, h: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
         """φ'(h)."""
-        return catalogue.derivative(self.fn)(h)
+        return self.value_and_slope(h)[1]
+
+    def value_and_slope(self, h: Float[Array, "*batch units"]) -> tuple[Array, Array]:
+        """φ(h) and φ'(h), in one evaluation."""
+        value, pull = jax.vjp(self.fn, h)
+        return value, pull(jnp.ones_like(value))[0]
 
 
 class Affine(NamedTuple):

@@ -1,0 +1,203 @@
+"""The figures of `experiments.depth`, drawn from its tables."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Rows = list[dict[str, Any]]
+# Okabe & Ito's colours, told apart by the colour-blind.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#F0E442")
+MARKERS = "osD^vPX*h"
+PANELS = 9
+SHOWN_INITS = ("torch_default", "he_normal", "critical")
+FLOOR = -60.0  # decades; an exact 0 is drawn at the lower edge
+
+
+def draw(tables: dict[str, Rows], out: Path) -> dict[str, str]:
+    """Draw what the tables hold; return file name → caption."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    captions: dict[str, str] = {}
+    for name, (needed, picture, caption) in PICTURES.items():
+        if needed in tables:
+            figure = picture(tables)
+            figure.savefig(out / f"{name}.png", dpi=110, metadata={"Software": None})
+            captions[f"{name}.png"] = caption
+    return captions
+
+
+def _axes(panels: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Any, list[Any]]:
+    from matplotlib.figure import Figure
+
+    columns = min(columns, panels)
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False, **options)))
+    for spare in axes[panels:]:
+        spare.set_visible(False)
+    return figure, axes[:panels]
+
+
+def _values(rows: Rows, column: str) -> np.ndarray:
+    return np.array([np.nan if row[column] is None else row[column] for row in rows], float)
+
+
+def _only(rows: Rows, **wanted: Any) -> Rows:
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def _distinct(rows: Rows, column: str) -> list[Any]:
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(values < FLOOR, np.nan, values)
+
+
+def _legend(figure: Any, axis: Any, title: str) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, title=title, fontsize=8, title_fontsize=8)
+
+
+def _gradients(tables: dict[str, Rows]) -> Any:
+    """Measured and predicted gradient by layer of the deepest stack, one panel per activation."""
+    rows = tables["gradients"]
+    rows = _only(rows, depth=max(row["depth"] for row in rows))
+    names = _distinct(rows, "activation")[:PANELS]
+    inits = _distinct(rows, "init")
+    figure, axes = _axes(len(names), 3, (3.6, 2.8))
+    for axis, name in zip(axes, names, strict=True):
+        for i, init in enumerate(inits):
+            some = _only(rows, activation=name, init=init)
+            if not some:
+                continue
+            x, colour = _values(some, "layer"), COLOURS[i % len(COLOURS)]
+            every = max(1, len(x) // 10)
+            axis.plot(x, _finite(_values(some, "log10_predicted")), color=colour, lw=1.2)
+            points = _finite(_values(some, "log10_rms"))[i * every // len(inits) :: every]
+            axis.plot(x[i * every // len(inits) :: every], points, MARKERS[i], color=colour, ms=3.5, mfc="none")
+        axis.set(title=name, xlabel="layer", ylabel="log₁₀ gradient, relative to last")
+        axis.grid(alpha=0.3)
+    for i, init in enumerate(inits):
+        axes[0].plot([], [], MARKERS[i] + "-", color=COLOURS[i % len(COLOURS)], mfc="none", label=init)
+    _legend(figure, axes[0], "markers: measured (root mean square), lines: mean field")
+    return figure
+
+
+def _chain(tables: dict[str, Rows]) -> Any:
+    """The textbook chain for the first activation, and |w| = 1 for all of them."""
+    rows = tables["chain"]
+    names = _distinct(rows, "activation")
+    figure, (left, right) = _axes(2, 2, (4.6, 4.0))
+    first = _only(rows, activation=names[0])
+    bound = _only(first, law=first[0]["law"])
+    left.plot(_values(bound, "length"), _values(bound, "log10_bound"), "k--", lw=1.5, label="bound (sup |φ′|)^r")
+    for i, law in enumerate(_distinct(first, "law")):
+        some, colour = _only(first, law=law), COLOURS[i]
+        left.plot(_values(some, "length"), _finite(_values(some, "log10_mean")), color=colour, label=f"{law}, mean")
+        left.plot(_values(some, "length"), _finite(_values(some, "log10_median")), ":", color=colour, label="… median")
+    for i, name in enumerate(names[:PANELS]):
+        some = _only(rows, activation=name, law="unit")
+        right.plot(_values(some, "length"), _finite(_values(some, "log10_mean")), color=COLOURS[i], label=name)
+    left.set(title=f"{names[0]}, one unit per layer", ylabel="log₁₀ |∂x^r/∂x⁰|", xlabel="length r of the chain")
+    right.set(title="|w| = 1, mean over chains", xlabel="length r of the chain", ylabel="log₁₀ |∂x^r/∂x⁰|")
+    for axis in (left, right):
+        axis.legend(fontsize=7)
+        axis.grid(alpha=0.3)
+    return figure
+
+
+def mean_accuracy(rows: Rows) -> dict[tuple[str, str, int], float]:
+    """Mean test accuracy over seeds at the best learning rate, by activation, initialiser and depth."""
+    cells: dict[tuple[str, str, int], list[float]] = {}
+    for row in rows:
+        if row["best_rate"]:
+            cells.setdefault((row["activation"], row["init"], row["depth"]), []).append(row["test_accuracy"])
+    return {cell: float(np.mean(values)) for cell, values in cells.items()}
+
+
+def _training(tables: dict[str, Rows]) -> Any:
+    """Accuracy by initialiser and depth, one panel per activation, 6|ξ| drawn in."""
+    rows = tables["training"]
+    accuracy = mean_accuracy(rows)
+    scale = {(row["activation"], row["init"]): abs(row["gradient_scale"]) for row in tables["theory"]}
+    names = _distinct(rows, "activation")[:PANELS]
+    inits, depths = _distinct(rows, "init"), sorted(_distinct(rows, "depth"))
+    figure, axes = _axes(len(names), 3, (4.0, 2.7))
+    image = None
+    for axis, name in zip(axes, names, strict=True):
+        grid = np.array([[accuracy.get((name, init, depth), np.nan) for depth in depths] for init in inits])
+        image = axis.imshow(100 * grid, vmin=0, vmax=100, cmap="cividis", aspect="auto")
+        for (i, j), value in np.ndenumerate(grid):
+            colour = "black" if value > 0.55 else "white"
+            axis.text(j, i, "–" if np.isnan(value) else f"{100 * value:.0f}", ha="center", va="center", color=colour)
+        for i, init in enumerate(inits):
+            if (name, init) in scale:
+                edge = sum(depth <= 6 * scale[name, init] for depth in depths) - 0.5
+                axis.plot([edge, edge], [i - 0.5, i + 0.5], color="#D55E00", lw=3, solid_capstyle="butt")
+        axis.set_xticks(range(len(depths)), depths)
+        axis.set_yticks(range(len(inits)), inits, fontsize=7)
+        axis.set(title=name, xlabel="hidden layers")
+    figure.colorbar(image, ax=axes, label="test accuracy, %", shrink=0.7)
+    return figure
+
+
+def _layers(tables: dict[str, Rows]) -> Any:
+    """Gradient, saturation and exact zeros by layer before (dashed) and after (solid) training."""
+    rows = tables["layers"]
+    depths = sorted(_distinct(rows, "depth"))
+    rows = _only(rows, depth=max([depth for depth in depths if depth <= 20] or depths[:1]))
+    present = _distinct(rows, "init")
+    inits = [init for init in SHOWN_INITS if init in present] or present[:3]
+    quantities = {"log10_gradient": "log₁₀ ‖∂loss/∂h‖", "saturated": "saturated share", "zero": "share of exact zeros"}
+    figure, axes = _axes(3 * len(inits), len(inits), (3.6, 2.4), sharex=True)
+    for k, axis in enumerate(axes):
+        column, label = list(quantities.items())[k // len(inits)]
+        init = inits[k % len(inits)]
+        for i, name in enumerate(_distinct(rows, "activation")[:PANELS]):
+            for stage, style in (("before", "--"), ("after", "-")):
+                some = _only(rows, activation=name, init=init, stage=stage)
+                values = _finite(_values(some, column))
+                axis.plot(_values(some, "layer"), values, style, color=COLOURS[i], lw=1.3)
+            axis.plot([], [], color=COLOURS[i], label=name)
+        axis.set(ylabel=label if k % len(inits) == 0 else "", title=init if k < len(inits) else "")
+        axis.set(xlabel="layer" if k >= 2 * len(inits) else "")
+        if column != "log10_gradient":
+            axis.set_ylim(-0.04, 1.04)
+        axis.grid(alpha=0.3)
+    _legend(figure, axes[0], f"stacks of {rows[0]['depth']} layers; dashed: at initialisation, solid: after training")
+    return figure
+
+
+def _dying(tables: dict[str, Rows]) -> Any:
+    """Share of dead ReLU networks by depth and width, with the closed form for one input."""
+    rows = tables["dying"]
+    figure, (axis,) = _axes(1, 1, (6.0, 4.2))
+    for i, width in enumerate(_distinct(rows, "width")):
+        for inputs, marker in zip(_distinct(rows, "inputs"), ("o", "x"), strict=False):
+            some = _only(rows, width=width, inputs=inputs)
+            x, share = _values(some, "depth"), _values(some, "share")
+            every = slice(i % 3, None, max(1, len(x) // 16))
+            error = np.abs(np.stack([_values(some, "low"), _values(some, "high")]) - share)[:, every]
+            axis.errorbar(x[every], share[every], error, fmt=marker, color=COLOURS[i], ms=4, mfc="none", lw=1)
+            if some[0]["closed_form"] is not None:
+                axis.plot(x, _values(some, "closed_form"), color=COLOURS[i], label=f"width {width}")
+    several = max(_distinct(rows, "inputs"))
+    axis.set(xlabel="hidden layers", ylabel="share of networks dead at initialisation", ylim=(-0.02, 1.02))
+    axis.set_title(f"lines: closed form, circles: one input, crosses: {several} inputs (95 % intervals)", fontsize=9)
+    axis.legend(fontsize=8)
+    axis.grid(alpha=0.3)
+    return figure
+
+
+PICTURES: dict[str, tuple[str, Callable[[dict[str, Rows]], Any], str]] = {
+    "training": ("training", _training, "Test accuracy after the budget; left of the bar, depth is at most 6 |ξ|."),
+    "gradients": ("gradients", _gradients, "Gradient by layer at initialisation, beside mean-field theory."),
+    "chain": ("chain", _chain, "The gradient through a chain of single units, beside its bound."),
+    "layers": ("layers", _layers, "Gradient, saturation and sparsity by layer, before and after training."),
+    "dying": ("dying", _dying, "ReLU networks dead at initialisation, beside the closed form."),
+}
+SHOWN: Sequence[str] = tuple(PICTURES)

@@ -1,0 +1,166 @@
+"""Trains what `experiments.planar` plans, cell by cell, and keeps of each what tables and figures need."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from experiments.progress import progress
+from jaxact import planar
+
+if TYPE_CHECKING:
+    from experiments.planar import Plan
+    from jaxact.planar.network import Params
+
+TRACE_POINTS = 200
+COURSE_SEED, COURSE_RATE = 2, 1.2
+FRESH_DRAW = 1
+
+
+class Reported(NamedTuple):
+    """What learners wrote in the thread after 10,000 steps; None where they did not say."""
+
+    activation: str
+    units: int
+    rate: float | None
+    percent: int | None
+
+
+REPORTED = (
+    Reported("tanh", 4, 1.2, 90),
+    Reported("sigmoid", 4, 1.2, 89),
+    Reported("sigmoid_wrong_derivative", 4, 1.2, None),
+    Reported("relu", 50, None, 85),
+    Reported("relu", 100, 0.2, 87),
+)
+UNSTATED_RATES = (0.05, 0.1, 0.2, 0.3, 0.6, 1.2)
+
+
+class Cell(NamedTuple):
+    """One compiled call: all seeds at all learning rates of one network."""
+
+    part: str
+    dataset: str
+    activation: str
+    hidden: tuple[int, ...]
+    init: str
+    rates: tuple[float, ...]
+    steps: int
+    dtype: str
+
+    @property
+    def layers(self) -> str:
+        """`4`, or `20x20`."""
+        return "x".join(map(str, self.hidden))
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.dataset}, {self.activation}, {self.layers} units, {self.init} weights"
+
+
+class Measured(NamedTuple):
+    """What is kept of one cell; arrays are [rates, seeds].
+
+    Attributes:
+        cell: what ran.
+        seeds: the seeds.
+        cost: final training cost, nats; not finite if diverged.
+        accuracy: on the training points, percent; NaN if diverged.
+        fresh: on a fresh draw of the same distribution, percent.
+        bouncing: percent of the second half's steps that raise the cost by over 1 %.
+        trace: [rates, seeds, points], the cost at `trace_steps`.
+        trace_steps: [points].
+        params: of every network.
+    """
+
+    cell: Cell
+    seeds: tuple[int, ...]
+    cost: np.ndarray
+    accuracy: np.ndarray
+    fresh: np.ndarray
+    bouncing: np.ndarray
+    trace: np.ndarray
+    trace_steps: np.ndarray
+    params: "Params"
+
+    @property
+    def best(self) -> int:
+        """Index of the learning rate of highest mean accuracy over the seeds; one that diverges for any seed is last.
+
+        Of equal ones the smallest.
+        """
+        return int(np.argmax(np.nan_to_num(self.accuracy.mean(axis=1), nan=-1.0)))
+
+    @property
+    def shown(self) -> int:
+        """Index of the seed drawn in figures: the course's, or the first."""
+        return self.seeds.index(COURSE_SEED) if COURSE_SEED in self.seeds else 0
+
+
+def thread_cells(steps: int) -> Iterator[Cell]:
+    """The settings that learners reported."""
+    for said in REPORTED:
+        rates = UNSTATED_RATES if said.rate is None else (said.rate,)
+        yield Cell("thread", "flower", said.activation, (said.units,), "course", rates, steps, "float64")
+
+
+def cells(plan: "Plan") -> list[Cell]:
+    """Everything to run, the slow cells of the sweep first so that the time left is not underestimated."""
+    sweep = [
+        Cell("sweep", dataset, activation, hidden, init, plan.rates, plan.steps, plan.dtype)
+        for dataset in plan.datasets
+        for hidden in plan.hidden[dataset]
+        for activation in plan.activations
+        for init in plan.inits or (("course", "lecun") if len(hidden) > 1 else ("course",))
+    ]
+    thread = list(thread_cells(plan.thread_steps)) if plan.thread_steps and "flower" in plan.datasets else []
+    return thread + sorted(sweep, key=lambda cell: -sum(cell.hidden))
+
+
+def measure(plan: "Plan") -> list[Measured]:
+    """Train all cells, in the order of `cells`."""
+    todo = cells(plan)
+    found = []
+    with progress(sum(len(c.rates) * c.steps for c in todo) * len(plan.seeds), "planar") as bar:
+        for cell in todo:
+            done = run(cell, plan.seeds)
+            found.append(done)
+            bar.advance(len(cell.rates) * len(plan.seeds) * cell.steps)
+            bar.say(f"{cell}: best {done.accuracy[done.best].mean():.2f} % at rate {cell.rates[done.best]:g}")
+    return found
+
+
+def run(cell: Cell, seeds: Sequence[int]) -> Measured:
+    """Train one cell."""
+    from jaxact.planar.descent import accuracy, bouncing, train
+
+    points, fresh = (planar.load(cell.dataset, draw) for draw in (0, FRESH_DRAW))
+    done = train(
+        planar.activation(cell.activation),
+        cell.hidden,
+        points,
+        seeds=seeds,
+        rates=cell.rates,
+        steps=cell.steps,
+        fresh=fresh,
+        init=cell.init,
+        dtype=cell.dtype,
+    )
+    kept = np.unique(np.linspace(0, cell.steps, TRACE_POINTS + 1).astype(int))
+    return Measured(
+        cell=cell,
+        seeds=tuple(seeds),
+        cost=done.costs[..., -1],
+        accuracy=accuracy(done.logits, points.labels),
+        fresh=accuracy(done.fresh_logits, fresh.labels),
+        bouncing=bouncing(done.costs),
+        trace=done.costs[..., kept],
+        trace_steps=kept,
+        params=done.params,
+    )
+
+
+def network_of(found: Measured, rate: int, seed: int) -> Any:
+    """The parameters of one network, by indices."""
+    import jax
+
+    return jax.tree.map(lambda leaf: leaf[rate, seed], found.params)
