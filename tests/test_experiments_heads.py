@@ -124,6 +124,7 @@ def test_micro_f1_is_the_accuracy_where_there_is_one_label(ran):
     )
 
 
+@pytest.mark.slow
 def test_the_same_command_trains_to_the_same_table(tmp_path):
     argv = [*SHORT, "--parts", "regression", "--outputs", "identity", "--out"]
     outs = [tmp_path / "one", tmp_path / "two"]

@@ -101,6 +101,7 @@ LABELS = RNG.integers(0, 3, 20).astype(np.int32)
 CONFIG = Config(activations=("tanh", "relu"), widths=(6, 3), batch_size=10, learning_rate=0.2, batch_norm=(1,))
 
 
+@pytest.mark.slow
 def test_each_seed_of_the_softmax_head_trains_as_the_study_does_alone():
     """Same start, same batches, same parameters as `training`, whose steps are tested against NumPy."""
     program = heads.over_seeds(heads.make_program(CONFIG, heads.softmax_head("relu")))
