@@ -120,7 +120,13 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
         strategy = ensemble.resolve_strategy(options.strategy)
         size = len(plan.seeds) if strategy == "vmap" else None
         machine = ensemble.Ensemble(
-            plan.configs[0], plan.choices, arrays, size=size, strategy=strategy, devices=options.devices
+            plan.configs[0],
+            plan.choices,
+            arrays,
+            size=size,
+            strategy=strategy,
+            devices=options.devices,
+            probe=True,
         )
     except ValueError as error:
         p.exit(2, f"{p.prog}: {error}\n")
@@ -133,7 +139,7 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
 def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:
     """Train the jobs and write each configuration's record as soon as its last seed is done."""
     from experiments.progress import progress
-    from jaxact import ensemble, records
+    from jaxact import ensemble
 
     machine = prepared.machine
     plan.out.mkdir(parents=True, exist_ok=True)
@@ -147,7 +153,7 @@ def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> Non
                 seconds = (time.perf_counter() - clock) / len(call)
                 clock = time.perf_counter()
                 for i, (config, seed) in enumerate(call):
-                    part = {name: getattr(history, name)[i] for name in records.ARRAYS}
+                    part = history.arrays(i)
                     done[config].append((seed, part, seconds))
                     waiting[config] -= 1
                     if not waiting[config]:

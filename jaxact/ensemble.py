@@ -1,22 +1,21 @@
-"""Many networks at once: the ensemble axis sharded over the devices, `vmap` or `lax.map` inside a shard."""
+"""Many networks at once: jobs of a configuration and a seed each, trained in calls of one compiled program."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxact import activations as catalogue
 from jaxact import training
 from jaxact.config import MAX_SEED, Config
 from jaxact.data import Dataset
+from jaxact.parallel import MEMBERS, SHARED, fitting_size, make_mesh, over_members, resolve_strategy
+from jaxact.probes import Probe
 
-AXIS = "ensemble"
-STRATEGIES = ("auto", "vmap", "map")
-MEMORY_SHARE, COPIES = 0.8, 4
-MEMBERS, SHARED = PartitionSpec(AXIS), PartitionSpec()
 Job = tuple[Config, int]
 
 
@@ -27,6 +26,7 @@ class History(NamedTuple):
         train_loss, train_accuracy: [members, epochs], means over the epoch's batches, each before its own update.
         test_loss: [members, epochs + 1], nats; not finite once a member has diverged.
         test_correct, test_predicted: [members, epochs + 1, classes], test examples per class.
+        probes: of every member at initialisation and after every epoch, [members, epochs + 1, ...]; None if not asked.
     """
 
     train_loss: np.ndarray
@@ -34,82 +34,13 @@ class History(NamedTuple):
     test_loss: np.ndarray
     test_correct: np.ndarray
     test_predicted: np.ndarray
+    probes: Probe | None = None
 
-
-def make_mesh(devices: int | None = None) -> Mesh:
-    """A mesh of the first `devices` devices of the default backend (all of them if None) along the ensemble axis.
-
-    Raises:
-        ValueError: fewer than one device, or more than there are.
-    """
-    present = jax.devices()
-    if devices is not None and not 1 <= devices <= len(present):
-        raise ValueError(f"{devices} devices asked for, {len(present)} present: use 1 to {len(present)}")
-    return Mesh(np.array(present[:devices]), (AXIS,))
-
-
-def resolve_strategy(strategy: str) -> str:
-    """`auto` → `map` on a CPU (one network at a time per device: it stays in cache), `vmap` on accelerators.
-
-    Raises:
-        ValueError: an unknown strategy.
-    """
-    if strategy not in STRATEGIES:
-        raise ValueError(f"unknown strategy {strategy!r}: use one of {', '.join(STRATEGIES)}")
-    if strategy == "auto":
-        return "map" if jax.default_backend() == "cpu" else "vmap"
-    return strategy
-
-
-def over_members(
-    fn: Callable[..., Any], mesh: Mesh, strategy: str, shared: Sequence[bool], *, donate: tuple[int, ...] = ()
-) -> Any:
-    """Turn a function of one member into a jitted function of an ensemble, sharded over the mesh.
-
-    Args:
-        fn: arrays of one member in, arrays of one member out.
-        mesh: from `make_mesh`.
-        strategy: `vmap` or `map`.
-        shared: per argument, whether all members share it (True) or it has a leading ensemble axis (False).
-        donate: positions of arguments whose buffers the result may reuse.
-
-    Returns:
-        A jitted function of the same arguments; leading axes are multiples of the number of devices.
-    """
-
-    def one(shared_arguments: list[Any], own: tuple[Any, ...]) -> Any:
-        common, rest = iter(shared_arguments), iter(own)
-        return fn(*(next(common) if alone else next(rest) for alone in shared))
-
-    def shard(*arguments: Any) -> Any:
-        if strategy == "vmap":
-            return jax.vmap(fn, in_axes=tuple(None if alone else 0 for alone in shared))(*arguments)
-        common = [argument for argument, alone in zip(arguments, shared, strict=True) if alone]
-        own = tuple(argument for argument, alone in zip(arguments, shared, strict=True) if not alone)
-        return jax.lax.map(lambda member: one(common, member), own)
-
-    specs = tuple(SHARED if alone else MEMBERS for alone in shared)
-    mapped = jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=MEMBERS, check_vma=False)
-    return jax.jit(mapped, donate_argnums=donate)
-
-
-def fitting_size(wanted: int, member_bytes: Callable[[], int], mesh: Mesh) -> int:
-    """Members of one call: what is wanted, as far as the devices' memory holds it, a multiple of the device count.
-
-    A member in training counts `COPIES` times its state (state, gradients, updates, temporaries), within `MEMORY_SHARE`
-    of what the backend may still take. A backend that does not tell (the CPU's) is not limited.
-
-    Args:
-        wanted: members asked for.
-        member_bytes: tells the bytes of one member's train state; asked only where there is a limit.
-        mesh: from `make_mesh`.
-    """
-    stats = mesh.devices.flat[0].memory_stats() or {}
-    per_device = -(-wanted // mesh.size)
-    if "bytes_limit" in stats:
-        free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-        per_device = max(1, min(per_device, int(MEMORY_SHARE * free / (COPIES * member_bytes()))))
-    return per_device * mesh.size
+    def arrays(self, member: int) -> dict[str, np.ndarray]:
+        """One member's columns by name, those of the probes as `probe_<name>`: what `jaxact.records` keeps."""
+        columns = {name: column[member] for name, column in zip(self._fields[:-1], self[:-1], strict=True)}
+        seen = self.probes._asdict() if self.probes else {}
+        return columns | {f"probe_{name}": column[member] for name, column in seen.items()}
 
 
 def plan_calls(jobs: Sequence[Job], size: int, strategy: str) -> list[list[Job]]:
@@ -141,6 +72,7 @@ class Ensemble:
         size: int | None = None,
         strategy: str = "auto",
         devices: int | None = None,
+        probe: bool = False,
     ) -> None:
         """Place the data on the devices and compile.
 
@@ -151,6 +83,7 @@ class Ensemble:
             size: members per call, see `fitting_size`; one per device if None.
             strategy: `vmap`, `map` or `auto`.
             devices: how many devices of the default backend to use; all if None.
+            probe: look into every network at initialisation and after every epoch (`jaxact.probes`).
 
         Raises:
             ValueError: a batch that does not fit the data, too many devices, an unknown strategy.
@@ -174,7 +107,7 @@ class Ensemble:
         self._program = training.make_program(config, self.choices)
         self.size = fitting_size(size or 1, self._member_bytes, self.mesh)
         started = time.perf_counter()
-        self._start, self._epoch, self._evaluate = self._compile()
+        self._start, self._epoch, self._evaluate = self._compile(probe)
         self.compile_seconds = time.perf_counter() - started
 
     def _member_bytes(self) -> int:
@@ -185,19 +118,33 @@ class Ensemble:
     def _put(self, tree: Any, spec: PartitionSpec) -> Any:
         return jax.device_put(tree, NamedSharding(self.mesh, spec))
 
-    def _compile(self) -> tuple[Any, Any, Any]:
+    def _compile(self, probe: bool) -> tuple[Any, Any, Any]:
         program = self._program
         alone = self.strategy == "vmap"
+        look = training.make_probe(self.config, self.choices) if probe else None
+
+        def evaluate(state: Any, which: Any, test: Any, train: Any) -> tuple[training.Evaluation, Any]:
+            return program.evaluate(state, which, *test), look(state, which, test[0], *train) if look else None
+
         start = over_members(program.initialise, self.mesh, self.strategy, (False, alone, True))
         epoch = over_members(
             program.epoch, self.mesh, self.strategy, (False, False, alone, True, True, True), donate=(0,)
         )
-        evaluate = over_members(program.evaluate, self.mesh, self.strategy, (False, alone, True, True))
+        scores = over_members(evaluate, self.mesh, self.strategy, (False, alone, True, True))
         seeds, which = self._members([(self.config, 0)], [[0] * len(self.config.widths)])
-        start = start.lower(seeds, which, self.example).compile()
-        state = start(seeds, which, self.example)
-        epoch = epoch.lower(state, seeds, which, self._number(0), *self.train).compile()
-        return start, epoch, evaluate.lower(state, which, *self.test).compile()
+        sharding = NamedSharding(self.mesh, MEMBERS)
+        state = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            jax.eval_shape(start, seeds, which, self.example),
+        )
+        lowered = (
+            epoch.lower(state, seeds, which, self._number(0), *self.train),
+            start.lower(seeds, which, self.example),
+            scores.lower(state, which, self.test, self.train),
+        )
+        with ThreadPoolExecutor(len(lowered)) as pool:  # XLA compiles outside the interpreter's lock
+            compiled = list(pool.map(lambda program: program.compile(), lowered))
+        return compiled[1], compiled[0], compiled[2]
 
     def _number(self, number: int) -> Any:
         return self._put(np.int32(number), SHARED)
@@ -224,14 +171,14 @@ class Ensemble:
         seeds, which = self._members(jobs, [training.which_of(config, self.choices) for config, _ in jobs])
         state = self._start(seeds, which, self.example)
         infos: list[Any] = []
-        evaluations = [jax.device_get(self._evaluate(state, which, *self.test))]
+        looks = [jax.device_get(self._evaluate(state, which, self.test, self.train))]
         for number in range(self.config.epochs):
             state, info = self._epoch(state, seeds, which, self._number(number), *self.train)
-            evaluations.append(jax.device_get(self._evaluate(state, which, *self.test)))
+            looks.append(jax.device_get(self._evaluate(state, which, self.test, self.train)))
             infos.append(jax.device_get(info))
             if on_epoch is not None:
-                on_epoch(number + 1, self._history(infos, evaluations, len(jobs)))
-        return self._history(infos, evaluations, len(jobs))
+                on_epoch(number + 1, self._history(infos, looks, len(jobs)))
+        return self._history(infos, looks, len(jobs))
 
     def _check(self, jobs: Sequence[Job]) -> None:
         if not 1 <= len(jobs) <= self.size:
@@ -251,10 +198,12 @@ class Ensemble:
             raise ValueError("the jobs of a vmap call share their activations: cut them with plan_calls")
 
     @staticmethod
-    def _history(infos: list[Any], evaluations: list[Any], members: int) -> History:
-        loss, accuracy = (np.stack(column, axis=1)[:members] for column in zip(*infos, strict=True))
-        columns = (np.stack(column, axis=1)[:members] for column in zip(*evaluations, strict=True))
-        return History(loss, accuracy, *columns)
+    def _history(infos: list[Any], looks: list[Any], members: int) -> History:
+        def stacked(parts: Sequence[Any]) -> Any:
+            return jax.tree.map(lambda *column: np.stack(column, axis=1)[:members], *parts)
+
+        evaluations, seen = zip(*looks, strict=True)
+        return History(*(*stacked(infos), *stacked(evaluations)), probes=stacked(seen))
 
 
 def run_jobs(ensemble: Ensemble, jobs: Sequence[Job], **options: Any) -> Iterator[tuple[Job, History]]:
@@ -262,10 +211,12 @@ def run_jobs(ensemble: Ensemble, jobs: Sequence[Job], **options: Any) -> Iterato
     for call in plan_calls(jobs, ensemble.size, ensemble.strategy):
         history = ensemble.run(call, **options)
         for i, job in enumerate(call):
-            yield job, History(*(column[i : i + 1] for column in history))
+            yield job, jax.tree.map(lambda column, i=i: column[i : i + 1], history)
 
 
-def train_seeds(config: Config, data: Dataset, seeds: Sequence[int], *, strategy: str = "auto") -> History:
+def train_seeds(
+    config: Config, data: Dataset, seeds: Sequence[int], *, strategy: str = "auto", probe: bool = False
+) -> History:
     """Train one configuration from several seeds.
 
     Args:
@@ -273,6 +224,7 @@ def train_seeds(config: Config, data: Dataset, seeds: Sequence[int], *, strategy
         data: standardised arrays.
         seeds: distinct whole numbers; each one's result depends on that seed alone.
         strategy: `vmap`, `map` or `auto`.
+        probe: look into every network, see `Ensemble`.
 
     Returns:
         Histories with the seeds as leading axis, in the order given.
@@ -285,6 +237,8 @@ def train_seeds(config: Config, data: Dataset, seeds: Sequence[int], *, strategy
     if len(set(seeds)) < len(seeds) or not all(0 <= seed <= MAX_SEED for seed in seeds):
         raise ValueError(f"seeds must be distinct and from 0 to {MAX_SEED}, got {list(seeds)[:9]}")
     size = len(seeds) if resolve_strategy(strategy) == "vmap" else None
-    ensemble = Ensemble(config, tuple(dict.fromkeys(config.activations)), data, size=size, strategy=strategy)
+    ensemble = Ensemble(
+        config, tuple(dict.fromkeys(config.activations)), data, size=size, strategy=strategy, probe=probe
+    )
     parts = [history for _, history in run_jobs(ensemble, [(config, seed) for seed in seeds])]
-    return History(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return jax.tree.map(lambda *column: np.concatenate(column), *parts)

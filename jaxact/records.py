@@ -20,8 +20,23 @@ import numpy as np
 
 from jaxact.config import Config
 
-SCHEMA = 1
-ARRAYS = ("train_loss", "train_accuracy", "test_loss", "test_correct", "test_predicted")
+SCHEMA = 2
+HISTORY = {
+    **dict.fromkeys(("train_loss", "train_accuracy"), ("epochs",)),
+    "test_loss": ("times",),
+    **dict.fromkeys(("test_correct", "test_predicted"), ("times", "classes")),
+}
+PROBES = {
+    **dict.fromkeys(("negative", "saturated", "sparsity", "broken", "nearly_dead", "never_positive"), ("layers",)),
+    **dict.fromkeys(("mean_square", "correlation", "gradient_layers", "gradient_kernels"), ("layers",)),
+    **dict.fromkeys(("dimension", "negative_weights", "certified_dead"), ("layers",)),
+    **dict.fromkeys(("output_negative", "coherence"), ("classes",)),
+    **{"dead": ("units",), "apjn": ("layers", "layers"), "singular_values": ("values",)},
+}
+"""The fields of `jaxact.probes.Probe` and their axes after the seeds and the times."""
+AXES = HISTORY | {f"probe_{name}": ("times", *axes) for name, axes in PROBES.items()}
+"""Every array of a record and its axes after the seeds; times are initialisation and the end of every epoch."""
+ARRAYS = tuple(AXES)
 SCORES = ("test_accuracy", "test_loss", "train_loss", "train_accuracy", "classes_never_predicted", "diverged")
 UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile),
@@ -39,7 +54,7 @@ class Record(NamedTuple):
     Attributes:
         config: the configuration.
         seeds: [seeds], ascending.
-        arrays: the columns of `jaxact.ensemble.History`, seeds as leading axis.
+        arrays: the columns of `jaxact.ensemble.History`, those of its probes as `probe_<name>`, seeds as leading axis.
         meta: data source and sizes, and `runs`: one entry per run that added seeds (seeds, versions, device, strategy,
             compile and run seconds, UTC start, git commit).
     """
@@ -63,6 +78,11 @@ class Record(NamedTuple):
     def never_predicted(self) -> np.ndarray:
         """[seeds, epochs + 1] number of classes that no test example is assigned to."""
         return (self.arrays["test_predicted"] == 0).sum(-1)
+
+    def dead(self, layer: int) -> np.ndarray:
+        """[seeds, epochs + 1, units] whether each unit of layer number `layer` (from 1) is dead on the test set."""
+        end = sum(self.config.widths[:layer])
+        return self.arrays["probe_dead"][..., end - self.config.widths[layer - 1] : end]
 
     def subset(self, seeds: Sequence[int]) -> "Record":
         """The same record with only those seeds, in ascending order; absent ones are left out."""
@@ -158,12 +178,14 @@ def read(path: Path) -> Record:
 
 
 def _problem(record: Record, digest: str) -> str | None:
-    config, seeds, epochs = record.config, len(record.seeds), record.config.epochs
+    config, seeds = record.config, len(record.seeds)
     if digest != config.digest:
         return f"digest {digest} where its configuration has {config.digest}"
-    rows = {"train_loss": epochs, "train_accuracy": epochs, "test_loss": epochs + 1}
+    sizes = {"epochs": config.epochs, "times": config.epochs + 1, "layers": len(config.widths)}
+    sizes |= {"units": sum(config.widths), "classes": config.widths[-1]}
     for name, value in record.arrays.items():
-        expected = (seeds, rows.get(name, epochs + 1), *([config.widths[-1]] if name not in rows else []))
+        # min(features, classes) singular values: a record does not hold the number of features.
+        expected = (seeds, *(sizes.get(axis, value.shape[-1] if value.ndim else 0) for axis in AXES[name]))
         if value.shape != expected:
             return f"{name} has shape {value.shape} where {expected} was expected"
     if len(set(record.seeds.tolist())) < seeds or not seeds:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxact.config import Config
-from jaxact.records import Record
+from jaxact.records import PROBES, Record
 
 CONFIG = Config(activations=("relu", "tanh"), dataset="digits", widths=(3, 2), epochs=2)
 
@@ -14,6 +14,12 @@ def make(seeds: list[int], config: Config = CONFIG, offset: float = 0.0) -> Reco
     classes, epochs = config.widths[-1], config.epochs
     grid = index[:, None] + np.arange(epochs + 1)[None, :] / 8 + offset
     counts = np.stack([np.roll(np.arange(classes) * 10, int(s))[None].repeat(epochs + 1, 0) for s in seeds])
+    sizes = {"layers": len(config.widths), "units": sum(config.widths), "classes": classes, "values": classes}
+    probes = {}
+    for number, (name, axes) in enumerate(PROBES.items()):
+        shape = tuple(sizes[axis] for axis in axes)
+        cells = grid.reshape(*grid.shape, *[1] * len(shape)) + np.arange(np.prod(shape)).reshape(shape)[None, None]
+        probes[f"probe_{name}"] = cells % 2 < 1 if name == "dead" else (cells + number).astype(np.float32)
     return Record(
         config,
         index,
@@ -23,6 +29,7 @@ def make(seeds: list[int], config: Config = CONFIG, offset: float = 0.0) -> Reco
             "test_loss": grid.astype(np.float32),
             "test_correct": (counts // 2).astype(np.int32),
             "test_predicted": counts.astype(np.int32),
+            **probes,
         },
         {"data": {"source": "made up"}, "runs": [{"seeds": seeds, "offset": offset}]},
     )

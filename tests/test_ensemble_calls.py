@@ -25,7 +25,7 @@ def using(*activations):
 
 @pytest.fixture(autouse=True)
 def uncompiled(monkeypatch):
-    monkeypatch.setattr(Ensemble, "_compile", lambda self: (None, None, None))
+    monkeypatch.setattr(Ensemble, "_compile", lambda self, probe: (None, None, None))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 Batch them over seeds and epochs with `jax.vmap`; whole sets are streamed in chunks.
 """
 
-from jaxact.health.certificate import Certificate, gradient_coherence, interval_certificate
+from jaxact.health.certificate import Certificate, gradient_coherence, interval_bounds, interval_certificate
 from jaxact.health.dimension import covariances, intrinsic_dimensions, participation_ratio, two_nn
 from jaxact.health.lifetimes import NEVER, Lifetimes, lifetimes
 from jaxact.health.network import NetworkHealth, layer_outputs, network_health
@@ -12,6 +12,7 @@ from jaxact.health.units import (
     SATURATION_SHARE,
     LayerHealth,
     UnitCounts,
+    count_states,
     count_units,
     layer_health,
 )
@@ -25,9 +26,11 @@ __all__ = [
     "Lifetimes",
     "NetworkHealth",
     "UnitCounts",
+    "count_states",
     "count_units",
     "covariances",
     "gradient_coherence",
+    "interval_bounds",
     "interval_certificate",
     "intrinsic_dimensions",
     "layer_health",

@@ -48,13 +48,22 @@ def interval_certificate(
     """
     if not lower < upper:
         raise ValueError(f"the interval ({lower}, {upper}) is empty: give lower < upper")
-    up, down = jnp.maximum(kernel, 0), jnp.minimum(kernel, 0)
-    highest = _weighted(up, upper) + _weighted(down, lower) + bias
-    lowest = _weighted(up, lower) + _weighted(down, upper) + bias
+    lowest, highest = interval_bounds(kernel, bias, lower, upper)
     return Certificate(highest <= 0, (lowest >= 0) & (highest > 0), lowest, highest)
 
 
-def _weighted(weights: Array, limit: float) -> Array:
+def interval_bounds(
+    kernel: Float[Array, "inputs units"],
+    bias: Float[Array, " units"],
+    lower: float | Float[Array, ""],
+    upper: float | Float[Array, ""],
+) -> tuple[Float[Array, " units"], Float[Array, " units"]]:
+    """Infimum and supremum of the pre-activation of every unit; the arguments are those of `interval_certificate`."""
+    up, down = jnp.maximum(kernel, 0), jnp.minimum(kernel, 0)
+    return _weighted(up, lower) + _weighted(down, upper) + bias, _weighted(up, upper) + _weighted(down, lower) + bias
+
+
+def _weighted(weights: Array, limit: float | Array) -> Array:
     """Σ w·limit, with 0·inf = 0."""
     return jnp.where(weights == 0, 0, weights * limit).sum(0)
 

@@ -78,18 +78,27 @@ def count_units(h: Float[Array, "*cases units"], phi: Nonlinearity, share: float
     if not 0 < share < 1:
         raise ValueError(f"the saturation share must be above 0 and below 1, got {share}: the default is 0.05")
     rows = h.reshape(-1, h.shape[-1])
-    value, slope = phi.value_and_slope(rows)
-    slope, finite = jnp.abs(slope), jnp.isfinite(rows)
+    return count_states(rows, *phi.value_and_slope(rows), share * phi.steepest)
+
+
+def count_states(
+    h: Float[Array, "cases units"],
+    value: Float[Array, "cases units"],
+    slope: Float[Array, "cases units"],
+    threshold: Float[Array, ""] | float,
+) -> UnitCounts:
+    """`count_units` where φ(h) and φ'(h) are known already; saturated is |φ'| < threshold."""
+    slope, finite = jnp.abs(slope), jnp.isfinite(h)
 
     def count(state: Bool[Array, "cases units"]) -> Int[Array, " units"]:
         return state.sum(0)
 
     return UnitCounts(
-        cases=jnp.asarray(len(rows)),
-        negative=count(rows < 0),
-        positive=count(rows > 0),
+        cases=jnp.asarray(len(h)),
+        negative=count(h < 0),
+        positive=count(h > 0),
         flat=count(finite & (slope == 0)),  # ReLU's slope at NaN is 0
-        saturated=count(finite & (slope < share * phi.steepest)),
+        saturated=count(finite & (slope < threshold)),
         zeros=count(finite & (value == 0)),
         broken=count(~finite),
     )

@@ -33,8 +33,10 @@ def sum_over_chunks(fn: Callable[..., Any], arrays: Any, chunk: int) -> Any:
     def body(total: Any, start: Any) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, part(start, chunk)), None
 
-    total = part(full * chunk, rest) if rest else part(0, chunk)
-    return jax.lax.scan(body, total, chunk * jnp.arange(0 if rest else 1, full))[0]
+    # From zeros where there is no rest, so that fn is compiled once.
+    start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(lambda: part(0, chunk)))
+    total = part(full * chunk, rest) if rest else start
+    return jax.lax.scan(body, total, chunk * jnp.arange(full))[0]
 
 
 def check_examples(arrays: Any, chunk: int) -> int:

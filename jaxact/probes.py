@@ -1,0 +1,190 @@
+"""What is looked at in every network at initialisation and after every epoch: unit health, gradients, Jacobians.
+
+Pure functions of one member, run on the device between epochs like the evaluation; batch norm is in evaluation mode.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxact import activations as catalogue
+from jaxact import health, metrics, propagation
+from jaxact.models import MLP
+
+GRADIENT_EXAMPLES, JACOBIAN_EXAMPLES = 1000, 16
+CHUNK = 1000
+
+
+class Probe(NamedTuple):
+    """One network at one time. Layers are in order, first layer first; units of all layers lie one after another.
+
+    `negative` to `correlation` are over the whole test set, `gradient_layers` to `dimension` over the first 1,000
+    training examples and their mean cross-entropy ℓ, `apjn` and `singular_values` over the first 16 of these.
+
+    Attributes:
+        negative: share of negative pre-activations.
+        saturated: share of pre-activations where |φ'| is below 5 % of its supremum.
+        sparsity: share of outputs that are exactly 0.
+        broken: share of pre-activations that are NaN or infinite.
+        dead: per unit, φ' is exactly 0 for every example (ReLU: never positive).
+        nearly_dead: number of units active for at most 1 % of the examples, but for some.
+        never_positive: number of units whose pre-activation is never above 0, whatever the activation.
+        output_negative: per output unit, share of negative pre-activations.
+        mean_square: q = E[h²], over units and examples.
+        correlation: c = Σ_i E[h_i]²/Σ_i E[h_i²], the mean over pairs of different examples of ⟨h, h'⟩/n, over q.
+        gradient_layers: √E‖∂ℓ/∂h^l‖² over examples.
+        gradient_kernels: ‖∂L/∂W^l‖_F of the mean loss L.
+        coherence: per output unit, share of its weight gradients with the more frequent sign.
+        dimension: participation ratio of the covariance of the layer's outputs.
+        apjn: (1/n_L)‖∂h^L/∂h^l‖_F² at [L, l], mean over examples.
+        singular_values: of ∂logits/∂x, largest first, median over examples.
+        negative_weights: number of negative kernel entries.
+        certified_dead: number of units that cannot be positive for any input within the range of the activation before
+            (the first layer's inputs are unbounded, so none there).
+    """
+
+    negative: Float[Array, "*ensemble layers"]
+    saturated: Float[Array, "*ensemble layers"]
+    sparsity: Float[Array, "*ensemble layers"]
+    broken: Float[Array, "*ensemble layers"]
+    dead: Bool[Array, "*ensemble units"]
+    nearly_dead: Int[Array, "*ensemble layers"]
+    never_positive: Int[Array, "*ensemble layers"]
+    output_negative: Float[Array, "*ensemble classes"]
+    mean_square: Float[Array, "*ensemble layers"]
+    correlation: Float[Array, "*ensemble layers"]
+    gradient_layers: Float[Array, "*ensemble layers"]
+    gradient_kernels: Float[Array, "*ensemble layers"]
+    coherence: Float[Array, "*ensemble classes"]
+    dimension: Float[Array, "*ensemble layers"]
+    apjn: Float[Array, "*ensemble layers layers"]
+    singular_values: Float[Array, "*ensemble values"]
+    negative_weights: Int[Array, "*ensemble layers"]
+    certified_dead: Int[Array, "*ensemble layers"]
+
+
+class Layer(NamedTuple):
+    """One layer's part of a forward pass over a batch."""
+
+    h: Float[Array, "batch units"]
+    value: Float[Array, "batch units"]
+    slope: Float[Array, "batch units"]
+
+
+def make_probe(model: MLP) -> Callable[..., Probe]:
+    """The probe of one member: (variables, which, test images, training images, training labels) → `Probe`.
+
+    Args:
+        model: the architecture; `variables` has its `params` and `batch_stats`.
+    """
+    ranges = np.array([catalogue.get(name).range or (-np.inf, np.inf) for name in model.choices], np.float32)
+
+    def probe(
+        variables: Any,
+        which: Int[Array, " layers"],
+        test: Float[Array, "tests features"],
+        images: Float[Array, "examples features"],
+        labels: Int[Array, " examples"],
+    ) -> Probe:
+        affine = propagation.mlp_affine(model, variables)
+        phis = list(propagation.mlp_nonlinearities(model, variables, which).values())
+        thresholds = [health.SATURATION_SHARE * phi.steepest for phi in phis]
+
+        def forward(x: Array) -> list[Layer]:
+            layers = []
+            for (kernel, bias), phi in zip(affine, phis, strict=True):
+                h = x @ kernel + bias[None, :]
+                layers.append(Layer(h, *phi.value_and_slope(h)))
+                x = layers[-1].value
+            return layers
+
+        images, labels = images[:GRADIENT_EXAMPLES], labels[:GRADIENT_EXAMPLES]
+        layers = forward(images)
+        return Probe(
+            **_over_test_set(forward, thresholds, test),
+            **_gradients(model, variables, layers, images, labels),
+            dimension=jnp.stack([_dimension(layer.value) for layer in layers]),
+            **_jacobians(affine, layers),
+            negative_weights=jnp.stack([(kernel < 0).sum() for kernel in _kernels(model, variables["params"])]),
+            certified_dead=_certified(affine, jnp.asarray(ranges)[which]),
+        )
+
+    return probe
+
+
+def _kernels(model: MLP, params: Any) -> list[Array]:
+    return [params[f"dense{layer}"]["kernel"] for layer in range(1, len(model.widths) + 1)]
+
+
+def _over_test_set(forward: Callable[[Array], list[Layer]], thresholds: list[Any], images: Array) -> dict[str, Array]:
+    def of_chunk(rows: Array) -> Any:
+        layers = forward(rows)
+        counts = [health.count_states(*layer, limit) for layer, limit in zip(layers, thresholds, strict=True)]
+        return counts, [(layer.h.sum(0), (layer.h**2).sum(0)) for layer in layers]
+
+    counts, moments = propagation.sum_over_chunks(of_chunk, images, CHUNK)
+    layers = [health.layer_health(count) for count in counts]
+    squares = jnp.stack([square.mean() for _, square in moments]) / len(images)
+    common = jnp.stack([jnp.mean((total / len(images)) ** 2) for total, _ in moments])
+    return {
+        "negative": jnp.stack([layer.negative for layer in layers]),
+        "saturated": jnp.stack([layer.saturated for layer in layers]),
+        "sparsity": jnp.stack([layer.sparsity for layer in layers]),
+        "broken": jnp.stack([layer.broken for layer in layers]),
+        "dead": jnp.concatenate([layer.dead for layer in layers]),
+        "nearly_dead": jnp.stack([layer.nearly_dead.sum() for layer in layers]),
+        "never_positive": jnp.stack([layer.never_positive.sum() for layer in layers]),
+        "output_negative": counts[-1].negative / counts[-1].cases,
+        "mean_square": squares,
+        "correlation": common / jnp.where(squares == 0, 1, squares),
+    }
+
+
+def _gradients(model: MLP, variables: Any, layers: list[Layer], images: Array, labels: Array) -> dict[str, Array]:
+    affine, pull = jax.vjp(
+        lambda params: propagation.mlp_affine(model, {**variables, "params": params}), variables["params"]
+    )
+    delta = jax.vmap(jax.grad(metrics.cross_entropy))(layers[-1].value, labels) * layers[-1].slope
+    deltas = [delta]
+    for (kernel, _), layer in zip(affine[:0:-1], layers[-2::-1], strict=True):
+        deltas.insert(0, deltas[0] @ kernel.T * layer.slope)
+    inputs = [images, *(layer.value for layer in layers)]
+    by_affine = tuple(
+        propagation.Affine(x.T @ delta / len(images), delta.mean(0))
+        for x, delta in zip(inputs[:-1], deltas, strict=True)
+    )
+    kernels = _kernels(model, pull(by_affine)[0])
+    return {
+        "gradient_layers": jnp.stack([jnp.sqrt(jnp.sum(delta**2) / len(images)) for delta in deltas]),
+        "gradient_kernels": jnp.stack([jnp.sqrt(jnp.sum(kernel**2)) for kernel in kernels]),
+        "coherence": health.gradient_coherence(kernels[-1]),
+    }
+
+
+def _dimension(outputs: Float[Array, "examples units"]) -> Float[Array, ""]:
+    centred = outputs - outputs.mean(0)[None, :]
+    return health.participation_ratio(centred.T @ centred / len(outputs))
+
+
+def _jacobians(affine: tuple[propagation.Affine, ...], layers: list[Layer]) -> dict[str, Array]:
+    kernels = tuple(kernel for kernel, _ in affine)
+
+    def of_example(slopes: tuple[Array, ...]) -> tuple[Array, Array]:
+        chain = propagation.Chain(kernels, slopes)
+        values = jnp.linalg.svd(propagation.input_output(chain), compute_uv=False)
+        return propagation.chain_apjn(chain), values
+
+    apjn, values = jax.lax.map(of_example, tuple(layer.slope[:JACOBIAN_EXAMPLES] for layer in layers))
+    return {"apjn": apjn.mean(0), "singular_values": jnp.median(values, axis=0)}
+
+
+def _certified(affine: tuple[propagation.Affine, ...], ranges: Float[Array, "layers 2"]) -> Int[Array, " layers"]:
+    counts = [jnp.asarray(0)]
+    for (kernel, bias), limits in zip(affine[1:], ranges[:-1], strict=True):
+        _, highest = health.interval_bounds(kernel, bias, limits[0], limits[1])
+        counts.append((highest <= 0).sum())
+    return jnp.stack(counts)
