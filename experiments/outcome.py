@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -227,7 +226,6 @@ def finish(plan: Plan, command: str) -> str:
 def _write_report(plan: Plan, found: Sequence[Record], command: str, tables: str) -> None:
     sources = sorted({record.meta["data"]["source"] for record in found})
     runs = [run for record in found for run in record.meta["runs"]]
-    machines = {_machine(run): None for run in runs}
     lines = [
         f"# {plan.out.name}: {len(found)} configurations x {len(plan.seeds)} seeds",
         f"Command: `{command}`",
@@ -235,12 +233,17 @@ def _write_report(plan: Plan, found: Sequence[Record], command: str, tables: str
         f"Data: {'; '.join(sources)}.",
         f"Made between {min(r['started_utc'] for r in runs)} and {max(r['started_utc'] for r in runs)}; "
         f"{timedelta(seconds=round(sum(r['seconds'] for r in runs)))} of training in all.",
-        "Environment:\n\n" + "\n".join(f"- {machine}" for machine in machines),
+        "Environment:\n\n" + "\n".join(f"- {machine}" for machine in machines(found)),
         "Accuracies in percent on the test set after the last epoch; sd over seeds (ddof 1); at chance: the network "
         "assigns every test example to one class; never predicted: mean number of such classes.",
         tables,
     ]
-    Path(plan.out / "report.md").write_text("\n\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    records.write_text(plan.out / "report.md", "\n\n".join(lines).rstrip() + "\n")
+
+
+def machines(found: Sequence[Record]) -> list[str]:
+    """The environments that the runs of some records were made in, one line each."""
+    return list(dict.fromkeys(_machine(run) for record in found for run in record.meta["runs"]))
 
 
 def _machine(run: dict[str, Any]) -> str:

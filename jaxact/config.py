@@ -19,6 +19,8 @@ OPTIMIZERS = (
 )
 MOMENTUM_OPTIMIZERS = ("rmsprop", "sgd")
 DIGEST_SCHEMA = 1
+LATER_FIELDS = ("output_bias",)
+"""Fields added after the first records: left out of `as_dict` at their default, so that digests stay as they were."""
 MAX_SEED = MAX_COUNT = 2**31 - 1
 MAX_COMBINATIONS = 100_000
 MAX_RATE = 1e30  # float32 ends at 3e38
@@ -60,6 +62,7 @@ class Config:
         batch_size: examples per step; the last, smaller batch of an epoch is a step of its own.
         epochs: passes over the training set.
         limit_train: train on the first this many examples only; None for all.
+        output_bias: added to the initial biases of the output layer.
 
     Raises:
         ValueError: a value out of its range, an unknown name, or lengths that do not agree.
@@ -76,6 +79,7 @@ class Config:
     batch_size: int = 32
     epochs: int = 10
     limit_train: int | None = None
+    output_bias: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every field; sequences become tuples so that equal configurations are equal values."""
@@ -95,7 +99,9 @@ class Config:
             _positive("limit_train", self.limit_train, int)
         if not isinstance(self.momentum, int | float) or not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
-        for name in ("learning_rate", "momentum"):  # 1 and 1.0 are one configuration, with one digest
+        if isinstance(self.output_bias, bool) or not abs(self.output_bias) <= MAX_RATE:  # NaN fails too
+            raise ValueError(f"output_bias must be a finite number, got {self.output_bias!r}")
+        for name in ("learning_rate", "momentum", "output_bias"):  # 1 and 1.0 are one configuration, with one digest
             object.__setattr__(self, name, float(getattr(self, name)))
         if self.momentum and self.optimizer not in MOMENTUM_OPTIMIZERS:
             raise ValueError(
@@ -138,8 +144,10 @@ class Config:
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """The fields as plain JSON values, without the later ones that have their default."""
+        defaults = {field.name: field.default for field in fields(self) if field.name in LATER_FIELDS}
+        items = [(key, value) for key, value in asdict(self).items() if key not in defaults or value != defaults[key]]
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in items}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Config":

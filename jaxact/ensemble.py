@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import jax
@@ -184,8 +185,8 @@ class Ensemble:
         if not 1 <= len(jobs) <= self.size:
             raise ValueError(f"{len(jobs)} jobs in a call of 1 to {self.size}: cut them with plan_calls")
         for config, _ in jobs:
-            for field, ours in self.config.as_dict().items():
-                theirs = config.as_dict()[field]
+            for field, ours in asdict(self.config).items():
+                theirs = getattr(config, field)
                 if field != "activations" and theirs != ours:
                     raise ValueError(
                         f"a job has {field} {theirs!r}, this ensemble {ours!r}: make another ensemble for it"

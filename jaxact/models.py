@@ -49,6 +49,11 @@ def initializers_for(name: str, fan_in: int) -> tuple[Initializer, Initializer]:
     return getattr(initializers, name)(), initializers.zeros
 
 
+def shifted(init: Initializer, by: float) -> Initializer:
+    """The initialiser `init`, plus a constant."""
+    return lambda *arguments: init(*arguments) + by
+
+
 class TorchBatchNorm(nn.Module):
     """Batch norm over the last axis, with PyTorch's semantics.
 
@@ -136,12 +141,14 @@ class MLP(nn.Module):
         choices: catalogue names that `which` indexes.
         batch_norm: numbers of the layers (from 1) with batch norm before the activation.
         initializer: name of the initialiser, see `initializers_for`.
+        output_bias: added to the initial biases of the output layer.
     """
 
     widths: tuple[int, ...]
     choices: tuple[str, ...]
     batch_norm: tuple[int, ...] = ()
     initializer: str = "torch_default"
+    output_bias: float = 0.0
 
     @nn.compact
     def __call__(
@@ -165,6 +172,8 @@ class MLP(nn.Module):
         pre_activations = {}
         for layer, width in enumerate(self.widths, start=1):
             kernel_init, bias_init = initializers_for(self.initializer, x.shape[-1])
+            if self.output_bias and layer == len(self.widths):
+                bias_init = shifted(bias_init, self.output_bias)
             h = nn.Dense(width, kernel_init=kernel_init, bias_init=bias_init, name=f"dense{layer}")(x)
             if layer in self.batch_norm:
                 h = TorchBatchNorm(name=f"norm{layer}")(h, train=train)

@@ -241,6 +241,11 @@ def summary(records: Iterable[Record]) -> list[dict[str, str]]:
     return rows
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, in UTF-8."""
+    _replace(path, text.encode())
+
+
 def write_summary(path: Path, rows: Sequence[dict[str, str]]) -> None:
     """Write `summary.csv` atomically; the columns are the union of all rows', layers in order."""
     layers = sorted({key for row in rows for key in row if key.startswith("layer")}, key=lambda key: int(key[5:]))
@@ -249,4 +254,4 @@ def write_summary(path: Path, rows: Sequence[dict[str, str]]) -> None:
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    _replace(path, text.getvalue().encode())
+    write_text(path, text.getvalue())

@@ -77,7 +77,7 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
 
 def make_model(config: Config, choices: tuple[str, ...]) -> MLP:
     """The network of `config`, able to use any of `choices` in any layer."""
-    return MLP(widths=config.widths, choices=choices, batch_norm=config.batch_norm, initializer=config.init)
+    return MLP(config.widths, choices, config.batch_norm, config.init, config.output_bias)
 
 
 def which_of(config: Config, choices: tuple[str, ...]) -> list[int]:

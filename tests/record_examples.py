@@ -14,12 +14,7 @@ def make(seeds: list[int], config: Config = CONFIG, offset: float = 0.0) -> Reco
     classes, epochs = config.widths[-1], config.epochs
     grid = index[:, None] + np.arange(epochs + 1)[None, :] / 8 + offset
     counts = np.stack([np.roll(np.arange(classes) * 10, int(s))[None].repeat(epochs + 1, 0) for s in seeds])
-    sizes = {"layers": len(config.widths), "units": sum(config.widths), "classes": classes, "values": classes}
-    probes = {}
-    for number, (name, axes) in enumerate(PROBES.items()):
-        shape = tuple(sizes[axis] for axis in axes)
-        cells = grid.reshape(*grid.shape, *[1] * len(shape)) + np.arange(np.prod(shape)).reshape(shape)[None, None]
-        probes[f"probe_{name}"] = cells % 2 < 1 if name == "dead" else (cells + number).astype(np.float32)
+    probes = probe_arrays(config, grid)
     return Record(
         config,
         index,
@@ -33,6 +28,18 @@ def make(seeds: list[int], config: Config = CONFIG, offset: float = 0.0) -> Reco
         },
         {"data": {"source": "made up"}, "runs": [{"seeds": seeds, "offset": offset}]},
     )
+
+
+def probe_arrays(config: Config, grid: np.ndarray) -> dict[str, np.ndarray]:
+    """Probes whose every number follows from `grid` [seeds, times] and its place."""
+    classes = config.widths[-1]
+    sizes = {"layers": len(config.widths), "units": sum(config.widths), "classes": classes, "values": classes}
+    probes = {}
+    for number, (name, axes) in enumerate(PROBES.items()):
+        shape = tuple(sizes[axis] for axis in axes)
+        cells = grid.reshape(*grid.shape, *[1] * len(shape)) + np.arange(np.prod(shape)).reshape(shape)[None, None]
+        probes[f"probe_{name}"] = cells % 2 < 1 if name == "dead" else (cells + number).astype(np.float32)
+    return probes
 
 
 def assert_same(one: Record, other: Record) -> None:

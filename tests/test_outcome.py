@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from record_examples import probe_arrays
 
 from experiments import grid, outcome
 from experiments.plan import Plan
@@ -35,6 +36,7 @@ def make(config: Config, percent: list[float], *, seeds=None, dead=(), diverged=
     loss[list(diverged), -1] = np.nan
     arrays = {"train_loss": loss[:, 1:], "train_accuracy": np.ones((n, config.epochs), np.float32) / 2}
     arrays |= {"test_loss": loss, "test_correct": correct, "test_predicted": predicted}
+    arrays |= probe_arrays(config, loss)
     run = RUN | {"seeds": seeds.tolist(), "seconds": seconds}
     return Record(config, seeds, arrays, {"data": {"source": "made up; contents 0123abcd"}, "runs": [run]})
 

@@ -1,0 +1,126 @@
+"""Interventions: each changes one thing, pairs seeds, and its effect equals hand arithmetic on made-up records."""
+
+import csv
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from record_examples import make
+
+from experiments import interventions, interventions_report
+from experiments.interventions import INTERVENTIONS, groups, make_study, parser
+from jaxact import activations, records
+from jaxact.config import Config
+
+BASE = Config(activations=("relu", "sigmoid", "relu"))
+
+
+def study(tmp_path, *options):
+    return make_study(parser().parse_args(["--out", str(tmp_path / "out"), *options]))
+
+
+@pytest.mark.parametrize("name", INTERVENTIONS)
+def test_each_changes_what_it_says_and_nothing_else(name):
+    changed = INTERVENTIONS[name].change(BASE)
+    fields = {field for field, value in asdict(changed).items() if value != asdict(BASE)[field]}
+    assert fields == {
+        "centred_lecun": {"activations", "init"},
+        **dict.fromkeys(("he_normal", "lecun_normal", "orthogonal"), {"init"}),
+        **dict.fromkeys(("lr_tenth", "lr_tenfold"), {"learning_rate"}),
+        **dict.fromkeys(("narrow", "wide"), {"widths"}),
+        "batchnorm_last": {"batch_norm"},
+        "output_bias": {"output_bias"},
+    }.get(name, {"activations"})
+
+
+def test_what_the_changes_are():
+    def changed(name):
+        return INTERVENTIONS[name].change(BASE)
+
+    assert changed("centred").name == "relu-centred_sigmoid-relu"
+    assert changed("leaky").name == "relu-sigmoid-leaky_relu" and changed("linear").name == "relu-sigmoid-identity"
+    assert (changed("narrow").widths, changed("wide").widths) == ((500, 64, 10), (500, 1024, 10))
+    assert changed("batchnorm_last").batch_norm == (3,) and changed("output_bias").output_bias == 1
+    np.testing.assert_allclose([changed("lr_tenth").learning_rate, changed("lr_tenfold").learning_rate], [0.001, 0.1])
+    two = INTERVENTIONS["centred"].change(replace(BASE, activations=("sigmoid", "sigmoid", "relu")))
+    assert two.activations == ("centred_sigmoid", "centred_sigmoid", "relu")
+
+
+def test_half_tanh_is_the_centred_sigmoid():
+    z = np.linspace(-30, 30, 601)
+    found = activations.as_numpy(activations.get(interventions.HALF_TANH))[0](z)
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-z)) - 0.5, atol=1e-15)
+
+
+def test_an_architecture_is_compiled_once(tmp_path):
+    found = groups(study(tmp_path, "--configs", "relu-sigmoid-relu", "tanh-tanh-relu"))
+    assert sum(map(len, found)) == len({config for group in found for config in group})
+    first = {config.name for config in found[0]}
+    assert {"relu-sigmoid-relu", "tanh-tanh-relu", "relu-centred_sigmoid-relu", "tanh-tanh-identity"} <= first
+    assert "tanh-tanh-relu" not in {c.name for c in study(tmp_path).base}
+    assert len(found) == 10
+
+
+def test_effects_are_paired_by_seed(tmp_path):
+    s = study(tmp_path, "--configs", "relu-sigmoid-relu", "tanh-tanh-relu", "--only", "centred", "--seeds", "4")
+    changed = s.changed["centred"]
+    assert changed[1] is None  # no sigmoid in it
+    here, there = tmp_path / "out", tmp_path / "grid"
+    old, new = make([0, 1, 2, 3, 9], s.base[0]), make([1, 2, 3], changed[0])
+    new.arrays["test_correct"][:] = new.arrays["test_predicted"]  # all correct
+    new.arrays["test_loss"][1, -1] = np.nan  # seed 2 diverged: chance
+    records.write(there, old)
+    records.write(here, new)
+    (effect,) = interventions_report.effects(s._replace(baseline=there))
+    before, after = old.test_accuracy()[1:4, -1], np.array([100, 10, 100])
+    assert effect.seeds == (1, 2, 3)
+    assert effect.difference.value == pytest.approx((after - before).mean())
+    assert effect.difference.low <= effect.difference.value <= effect.difference.high
+    assert effect.after.accuracy == pytest.approx(70) and effect.before.accuracy == pytest.approx(before.mean())
+    dead = old.arrays["probe_dead"][1:4, :, -10:]
+    assert (effect.before.dead_start, effect.before.dead_end) == (dead[:, 0].sum(1).mean(), dead[:, -1].sum(1).mean())
+    assert interventions_report.known(s._replace(baseline=there), s.base[0], 3)
+    assert not interventions_report.known(s, s.base[0], 3)
+    assert interventions_report.find(s._replace(seeds=(77,)), s.base[0]) is None
+
+
+def test_a_report_is_written(tmp_path):
+    s = study(tmp_path, "--configs", "relu-sigmoid-relu", "--only", "centred", "linear", "--seeds", "3")
+    meta = {
+        key: "?" for key in ("processor", "cores", "backend", "device", "devices", "python", "strategy", "call_size")
+    }
+    meta |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}}
+    for offset, config in enumerate([s.base[0], s.changed["centred"][0], s.changed["linear"][0]]):
+        record = make([0, 1, 2], config, offset)
+        records.write(
+            s.out, record._replace(meta={"data": {"source": "made up"}, "runs": [meta | {"seeds": [0, 1, 2]}]})
+        )
+    text = interventions_report.finish(s, "the command")
+    assert text.count("relu-sigmoid-relu") == 3 and "unchanged" in text
+    report = (s.out / "report.md").read_text()
+    assert "`the command`" in report and "made up" in report and "all training examples" in report
+    with (s.out / "effects.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["intervention"] for row in rows] == ["centred", "linear"]
+    assert (s.out / "effects.png").stat().st_size > 5000
+    assert "nothing to report" in interventions_report.finish(s._replace(seeds=(9,)), "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--only", "centre"], "did you mean 'centred'"),
+        (["--configs", "relu-relu"], "2 activations, the network has 3"),
+        (["--seeds", "0"], "seeds must be a count"),
+        (["--epochs", "0"], "epochs must be a whole number"),
+        (["--baseline", "/nowhere"], "--baseline /nowhere is not a folder"),
+        (["--dataset", "mnits"], "did you mean 'mnist'"),
+        (["--devices", "0"], "--devices must be from 1"),
+    ],
+)
+def test_mistakes_are_one_line_and_nothing_is_written(tmp_path, capsys, options, message):
+    with pytest.raises(SystemExit) as caught:
+        interventions.main(["--out", str(tmp_path / "out"), *options])
+    error = capsys.readouterr().err
+    assert caught.value.code == 2 and message in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
