@@ -58,6 +58,7 @@ class Effect(NamedTuple):
         seeds: of both.
         before, after: state without and with it.
         difference: mean paired difference of the accuracy, in points, with its 95 % interval.
+        accuracy_after: [seeds] percent, with it.
     """
 
     base: Config
@@ -67,6 +68,7 @@ class Effect(NamedTuple):
     before: State
     after: State
     difference: Estimate
+    accuracy_after: np.ndarray
 
 
 def find(study: "Study", config: Config) -> Record | None:
@@ -121,7 +123,7 @@ def effects(study: "Study") -> list[Effect]:
                 continue
             old, new = old.subset(seeds), new.subset(seeds)
             difference = bootstrap_mean(accuracies(new) - accuracies(old), rng)
-            found.append(Effect(base, name, config, seeds, state(old), state(new), difference))
+            found.append(Effect(base, name, config, seeds, state(old), state(new), difference, accuracies(new)))
     return found
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 __version__ = "0.1.0"
 _MODULES = frozenset(
     {"activations", "comparison", "config", "data", "functions", "metrics", "ensemble", "models", "published"}
-    | {"meanfield", "records", "statistics", "training"}
+    | {"claims", "meanfield", "probes", "records", "statistics", "training"}
 )
 __all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -1,0 +1,188 @@
+"""The numbers behind the verdict: per configuration what its records show, beside what mean-field theory predicts."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.interventions_report import accuracies
+from jaxact import published, records
+from jaxact.config import Config
+from jaxact.data.specs import spec
+from jaxact.records import Record
+
+FAILING = ("relu-sigmoid-relu", "tanh-sigmoid-relu", "sigmoid-sigmoid-relu", "selu-sigmoid-relu")
+"""The endings in (sigmoid, relu) that the study found to fail."""
+
+
+class Case(NamedTuple):
+    """One configuration; arrays are [seeds] unless stated otherwise, counts are of the output units.
+
+    Attributes:
+        record: its runs.
+        accuracy: percent after the last epoch, chance where a seed diverged.
+        never: classes never predicted after the last epoch.
+        dead: [seeds, epochs + 1] dead outputs on the test set.
+        stayed: outputs dead at initialisation and after the last epoch.
+        saturated: [epochs + 1] share of the last hidden layer's pre-activations with a slope below 5 % of its maximum.
+        attenuation: √E‖∂ℓ/∂h¹‖² over √E‖∂ℓ/∂h^L‖² at initialisation, NaN where no output passes a gradient.
+        correlation: c of the output pre-activations at initialisation.
+        predicted_dead, predicted_correlation: what theory expects of both, for as many inputs as the test set has.
+        chi: [layers] of theory.
+    """
+
+    record: Record
+    accuracy: np.ndarray
+    never: np.ndarray
+    dead: np.ndarray
+    stayed: np.ndarray
+    saturated: np.ndarray
+    attenuation: np.ndarray
+    correlation: np.ndarray
+    predicted_dead: float
+    predicted_correlation: float
+    chi: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The activations joined by hyphens."""
+        return self.record.config.name
+
+    @property
+    def agreement(self) -> np.ndarray:
+        """[seeds] whether dead outputs and classes never predicted differ by at most one after the last epoch."""
+        return np.abs(self.never - self.dead[:, -1]) <= 1
+
+
+def study_records(folders: Sequence[Path], dataset: str) -> dict[str, Record]:
+    """The records of the study's own protocol by name; of several lengths or sizes, the one with most examples seen.
+
+    Raises:
+        ValueError: a folder that does not exist, or none with a record of that protocol.
+    """
+    found: dict[str, Record] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(
+                f"{folder} is not a folder of records: run python -m experiments.grid --out {folder} first"
+            )
+        for record in records.read_all(folder):
+            if isinstance(record, Record) and is_study(record.config, dataset):
+                old = found.get(record.config.name)
+                if old is None or _seen(record) > _seen(old):
+                    found[record.config.name] = record
+                elif old.config == record.config:
+                    found[record.config.name] = records.merge(old, record)
+    if not found:
+        raise ValueError(
+            f"{', '.join(map(str, folders))}: no records of the study's protocol on {dataset}: "
+            f"run python -m experiments.grid --dataset {dataset} --out {folders[0]} first, or add --train"
+        )
+    return found
+
+
+def _seen(record: Record) -> tuple[int, int]:
+    return record.config.epochs, record.config.limit_train or 10**9
+
+
+def is_study(config: Config, dataset: str) -> bool:
+    """Whether a configuration has the study's protocol, whatever its activations, epochs and examples."""
+    plain = (
+        Config(
+            activations=config.activations,
+            dataset=dataset,
+            widths=(500, 256, spec(dataset).classes),
+            epochs=config.epochs,
+            limit_train=config.limit_train,
+        )
+        if len(config.activations) == 3
+        else None
+    )
+    return config == plain
+
+
+def case(record: Record) -> Case:
+    """What one record shows, and what theory says of its configuration."""
+    from jaxact import prediction
+
+    config, arrays = record.config, record.arrays
+    facts, output = spec(config.dataset), len(config.widths)
+    dead, gradients = record.dead(output), arrays["probe_gradient_layers"][:, 0]
+    theory = prediction.predict(config, facts.features, prediction.STATISTICS[config.dataset], facts.test_size)
+    passed = gradients[:, -1] > 0
+    return Case(
+        record=record,
+        accuracy=accuracies(record),
+        never=record.never_predicted()[:, -1],
+        dead=dead.sum(-1),
+        stayed=(dead[:, 0] & dead[:, -1]).sum(-1),
+        saturated=arrays["probe_saturated"][..., output - 2].mean(0),
+        attenuation=np.where(passed, gradients[:, 0] / np.where(passed, gradients[:, -1], 1), np.nan),
+        correlation=arrays["probe_correlation"][:, 0, -1],
+        predicted_dead=float(theory.expected_dead[-1]),
+        predicted_correlation=float(theory.stack.c[-1]),
+        chi=theory.stack.chi,
+    )
+
+
+class Verdict(NamedTuple):
+    """Which hypothesis the numbers of one failing configuration support, and those numbers.
+
+    Attributes:
+        name: the configuration.
+        answer: `dead outputs`, `vanishing gradient`, `both` or `undecided`.
+        agree: share of runs whose classes never predicted are their dead outputs (to within one).
+        lost: mean number of classes never predicted.
+        saturated: largest mean share of saturated pre-activations of the last hidden layer over the epochs.
+        control: the configuration with the same hidden layers and another output that does best.
+        control_accuracy: its mean accuracy; NaN where none was run.
+        attenuation, control_attenuation: median gradient at the first layer over that at the output, at initialisation.
+    """
+
+    name: str
+    answer: str
+    agree: float
+    lost: float
+    saturated: float
+    control: str
+    control_accuracy: float
+    attenuation: float
+    control_attenuation: float
+
+
+RULE = (
+    "dead outputs: classes are lost, in at least 95 % of the runs they are the dead outputs (to within one), and a "
+    "network with the same hidden layers and another output, whose gradient is attenuated as much, reaches 85 %. "
+    "Vanishing gradient: at least half of the last hidden layer's pre-activations are saturated at some epoch, or no "
+    "other output trains behind the same hidden layers. Both, or undecided, otherwise."
+)
+
+
+def judge(failing: Case, cases: Mapping[str, Case]) -> Verdict:
+    """Apply `RULE` to one configuration."""
+    hidden = failing.record.config.activations[:-1]
+    others = [c for c in cases.values() if c.record.config.activations[:-1] == hidden and c.name != failing.name]
+    control = max(others, key=lambda c: c.accuracy.mean(), default=None)
+    level = control.accuracy.mean() if control else np.nan
+    agree, lost, saturated = failing.agreement.mean(), failing.never.mean(), failing.saturated.max()
+    dead = lost >= 0.5 and agree >= 0.95
+    vanishing = saturated >= 0.5 or level < 85
+    answer = {(True, True): "both", (True, False): "dead outputs", (False, True): "vanishing gradient"}.get(
+        (dead, vanishing), "undecided"
+    )
+    answer = "undecided" if dead and not vanishing and control is None else answer
+    return Verdict(
+        failing.name, answer, float(agree), float(lost), float(saturated),
+        control.name if control else "–", float(level),
+        _median(failing.attenuation), _median(control.attenuation) if control else np.nan,
+    )  # fmt: skip
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
+
+
+def ladder(cases: Sequence[Case], class_counts: Sequence[int]) -> tuple[published.DeadClassRange, ...]:
+    """The accuracies that lost classes leave, from the best seed of the cases."""
+    return published.dead_class_ranges(max(float(c.accuracy.max()) for c in cases), class_counts)

@@ -1,0 +1,190 @@
+"""The predictions of `registered.toml`, evaluated on the runs they name."""
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.explain_evidence import FAILING, Case
+from experiments.interventions_report import Effect
+from jaxact.config import parse_seeds
+from jaxact.statistics import bootstrap_mean, healthy_sd_bounds, r_squared, sd_interval, spearman
+
+FILE = Path(__file__).with_name("registered.toml")
+
+
+class Outcome(NamedTuple):
+    """What became of one prediction: `holds`, `fails` or `undecided` (runs missing), and the numbers."""
+
+    verdict: str
+    numbers: str
+
+
+class Runs(NamedTuple):
+    """What the predictions are evaluated on.
+
+    Attributes:
+        cases: by name, with the registered seeds only.
+        effects: of the interventions, with the registered seeds only.
+    """
+
+    cases: Mapping[str, Case]
+    effects: Sequence[Effect]
+
+
+def load() -> dict[str, Any]:
+    """The registered file; `seeds` as a tuple."""
+    content = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    return content | {"seeds": parse_seeds(content["seeds"])}
+
+
+def _relu_outputs(runs: Runs) -> list[Case] | None:
+    """The 16 combinations with a ReLU output, or None if some are missing."""
+    found = [case for name, case in runs.cases.items() if name.endswith("-relu")]
+    return found if len(found) == 16 else None
+
+
+def _failing(runs: Runs) -> list[Case] | None:
+    found = [runs.cases[name] for name in FAILING if name in runs.cases]
+    return found if len(found) == len(FAILING) else None
+
+
+def _held(held: bool, numbers: str) -> Outcome:
+    return Outcome("holds" if held else "fails", numbers)
+
+
+def _missing(what: str) -> Outcome:
+    return Outcome("undecided", f"not run on the registered seeds: {what}")
+
+
+def ranks(runs: Runs) -> Outcome:
+    """(a)."""
+    cases = _relu_outputs(runs)
+    if cases is None:
+        return _missing("all 16 combinations with a ReLU output")
+    c = np.array([case.predicted_correlation for case in cases])
+    accuracy = np.array([case.accuracy.mean() for case in cases])
+    found = spearman(c, accuracy, np.random.default_rng(0))
+    return _held(found.rho <= -0.8, f"rho = {found.rho:.3f} [{found.low:.3f}, {found.high:.3f}]")
+
+
+def line_r_squared(x: np.ndarray, y: np.ndarray) -> float:
+    """R² of the least-squares line of y on x."""
+    return r_squared(y, np.polyval(np.polyfit(x, y, 1), x))
+
+
+def explains(runs: Runs) -> Outcome:
+    """(b)."""
+    cases = _relu_outputs(runs)
+    if cases is None:
+        return _missing("all 16 combinations with a ReLU output")
+    never, accuracy = (np.concatenate([getattr(case, field) for case in cases]) for field in ("never", "accuracy"))
+    found = line_r_squared(never.astype(float), accuracy)
+    return _held(found >= 0.98, f"R² = {found:.4f} over {len(never)} runs")
+
+
+def centring(runs: Runs) -> Outcome:
+    """(c)."""
+    from jaxact import prediction
+    from jaxact.data.specs import spec
+
+    own = {effect.base.name: effect for effect in runs.effects if effect.intervention == "centred"}
+    if set(own) != set(FAILING):
+        return _missing("the intervention `centred` on all four")
+    means, ratios = [], []
+    for name in FAILING:
+        before, after = own[name].base, own[name].config
+        data, facts = prediction.STATISTICS[before.dataset], spec(before.dataset)
+        chi = [prediction.predict(c, facts.features, data, facts.test_size).stack.chi for c in (before, after)]
+        ratios.append(chi[1] / chi[0])
+        means.append(own[name].after.accuracy)
+    ratio = np.concatenate(ratios)
+    shown = ", ".join(f"{name} {mean:.1f} %" for name, mean in zip(FAILING, means, strict=True))
+    held = min(means) >= 90 and bool(np.all((ratio >= 0.5) & (ratio <= 1.5)))
+    return _held(held, f"{shown}; chi after over before from {ratio.min():.2f} to {ratio.max():.2f}")
+
+
+def deviations(runs: Runs) -> Outcome:
+    """(d)."""
+    cases, failing = _relu_outputs(runs), _failing(runs)
+    if cases is None or failing is None:
+        return _missing("all 16 combinations with a ReLU output")
+    wrong = []
+    healthy = [case for case in cases if case.predicted_dead < 0.001]
+    for case in [*healthy, *failing]:
+        bounds = healthy_sd_bounds(float(case.accuracy.mean()), int(case.record.arrays["test_predicted"][0, 0].sum()))
+        sd, low, high = sd_interval(case.accuracy)
+        meets = low <= max(bounds) and high >= min(bounds)
+        if (case in healthy and not meets) or (case not in healthy and low <= max(bounds)):
+            wrong.append(f"{case.name} {sd:.2f} [{low:.2f}, {high:.2f}], bounds {min(bounds):.2f} to {max(bounds):.2f}")
+    told = f"{len(healthy)} healthy, {len(failing)} failing; " + ("; ".join(wrong) if wrong else "all as predicted")
+    return _held(not wrong, told)
+
+
+def lost_are_dead(runs: Runs) -> Outcome:
+    """(e1)."""
+    failing = _failing(runs)
+    if failing is None:
+        return _missing("the four failing combinations")
+    agree = np.concatenate([case.agreement for case in failing])
+    return _held(agree.mean() >= 0.95, f"{agree.sum()} of {len(agree)} runs, share {agree.mean():.3f}")
+
+
+def stay_dead(runs: Runs) -> Outcome:
+    """(e2)."""
+    failing = _failing(runs)
+    if failing is None:
+        return _missing("the four failing combinations")
+    stayed, dead = sum(case.stayed.sum() for case in failing), sum(case.dead[:, 0].sum() for case in failing)
+    return _held(stayed >= 0.9 * dead, f"{stayed} of {dead} outputs, share {stayed / max(dead, 1):.3f}")
+
+
+def counts(runs: Runs) -> Outcome:
+    """(e3)."""
+    failing = _failing(runs)
+    if failing is None:
+        return _missing("the four failing combinations")
+    rng, told, held = np.random.default_rng(0), [], True
+    for case in failing:
+        mean, low, high = bootstrap_mean(case.dead[:, 0].astype(float), rng)
+        held &= low <= case.predicted_dead <= high
+        told.append(f"{case.name} {mean:.2f} [{low:.2f}, {high:.2f}], predicted {case.predicted_dead:.2f}")
+    return _held(held, "; ".join(told))
+
+
+def slow(runs: Runs) -> Outcome:
+    """(e4)."""
+    own = [e for e in runs.effects if e.intervention == "lr_tenth" and e.base.name == FAILING[0]]
+    if not own:
+        return _missing("the intervention `lr_tenth` on relu-sigmoid-relu")
+    return _held(
+        own[0].after.never >= 2, f"{own[0].after.never:.2f} classes never predicted, {own[0].before.never:.2f} before"
+    )
+
+
+def linear(runs: Runs) -> Outcome:
+    """(e5)."""
+    own = {effect.base.name: effect for effect in runs.effects if effect.intervention == "linear"}
+    if set(own) != set(FAILING):
+        return _missing("the intervention `linear` on all four")
+    means = [own[name].after.accuracy for name in FAILING]
+    shown = ", ".join(f"{name} {mean:.1f} %" for name, mean in zip(FAILING, means, strict=True))
+    return _held(min(means) >= 85, shown)
+
+
+def unsaturated(runs: Runs) -> Outcome:
+    """(e6)."""
+    failing = _failing(runs)
+    if failing is None:
+        return _missing("the four failing combinations")
+    shares = {case.name: case.saturated.max() for case in failing}
+    return _held(max(shares.values()) < 0.1, ", ".join(f"{name} {100 * x:.2f} %" for name, x in shares.items()))
+
+
+EVALUATIONS: dict[str, Callable[[Runs], Outcome]] = {
+    **{"a": ranks, "b": explains, "c": centring, "d": deviations},
+    **{"e1": lost_are_dead, "e2": stay_dead, "e3": counts, "e4": slow, "e5": linear, "e6": unsaturated},
+}
+"""By the prediction's id."""

@@ -1,0 +1,260 @@
+"""The report of `experiments.explain`: sections made from the evidence, Markdown with figures."""
+
+import argparse
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments import explain_figures, explain_registered, interventions, interventions_report
+from experiments.explain_evidence import FAILING, RULE, Case, Verdict, case, judge
+from experiments.interventions_report import Effect
+from experiments.outcome import aligned, machines
+from jaxact import claims, records
+from jaxact.config import Config
+from jaxact.records import Record
+from jaxact.statistics import bootstrap_mean, spearman
+
+
+class Evidence(NamedTuple):
+    """All that is reported on.
+
+    Attributes:
+        cases: by name, every configuration of the study's protocol.
+        effects: of the interventions.
+        verdicts: on the failing combinations that are there.
+    """
+
+    cases: dict[str, Case]
+    effects: list[Effect]
+    verdicts: list[Verdict]
+
+
+def gather(found: Mapping[str, Record], options: argparse.Namespace) -> Evidence:
+    """Evaluate the records, and the interventions if there are any."""
+    cases = {name: case(record) for name, record in sorted(found.items())}
+    verdicts = [judge(cases[name], cases) for name in FAILING if name in cases]
+    return Evidence(cases, interventions_report.effects(_study(cases, options)), verdicts)
+
+
+def _study(cases: Mapping[str, Case], options: argparse.Namespace) -> interventions.Study:
+    base = [cases[name].record.config for name in FAILING if name in cases]
+    changed = {
+        name: [None if (new := one.change(old)) == old else new for old in base]
+        for name, one in interventions.INTERVENTIONS.items()
+    }
+    seeds = sorted({seed for name in FAILING if name in cases for seed in cases[name].record.seeds.tolist()})
+    return interventions.Study(base, changed, tuple(seeds), Path(options.interventions), Path(options.records[0]), None)
+
+
+def write(found: Mapping[str, Record], options: argparse.Namespace, out: Path, command: str) -> str:
+    """Write `report.md`, `cases.csv`, `effects.csv` and the figures; return the answer as text.
+
+    Raises:
+        ValueError: none of the failing combinations is among the records.
+    """
+    evidence = gather(found, options)
+    if not evidence.verdicts:
+        raise ValueError(
+            f"the records hold none of {', '.join(FAILING)}: train them with python -m experiments.grid "
+            f"--dataset {options.dataset} --configs '*-sigmoid-relu' --out {options.records[0]}"
+        )
+    answer = answered(evidence)
+    sections = [
+        "# Why ReLU after sigmoid fails",
+        answer,
+        _setting(evidence, command),
+        _verdicts(evidence),
+        _ladder(evidence),
+        _theory(evidence),
+        _interventions(evidence),
+        _registered(found, options),
+        _audit(evidence),
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    explain_figures.draw(evidence.cases, evidence.effects, out)
+    _csv(out / "cases.csv", _case_rows(evidence.cases.values()))
+    if evidence.effects:
+        _csv(out / "effects.csv", interventions_report.tidy(evidence.effects))
+    records.write_text(out / "report.md", "\n\n".join(section for section in sections if section) + "\n")
+    return f"{answer}\n\nreport.md, its figures and tables are in {out}"
+
+
+def answered(evidence: Evidence) -> str:
+    """The answer in a few sentences, made from the numbers."""
+    verdicts = evidence.verdicts
+    answers = sorted({verdict.answer for verdict in verdicts})
+    told = answers[0] if len(answers) == 1 else "; ".join(f"{v.name}: {v.answer}" for v in verdicts)
+    agree = np.concatenate([evidence.cases[v.name].agreement for v in verdicts])
+    saturated = max(verdict.saturated for verdict in verdicts)
+    parts = [
+        f"**{told[0].upper()}{told[1:]}.** In {agree.sum()} of {len(agree)} runs of the {len(verdicts)} endings in "
+        f"(sigmoid, relu) the classes never predicted are the output units that are dead on the whole test set (to "
+        f"within one); {_span([v.lost for v in verdicts], '.1f')} of the classes are lost on average. At most "
+        f"{100 * saturated:.2g} % of the sigmoid's pre-activations are ever saturated, and behind the same hidden "
+        f"layers another output reaches {_span([v.control_accuracy for v in verdicts], '.1f')} % with the gradient "
+        "attenuated as much."
+    ]
+    for name, what in (("centred", "Centring the sigmoids"), ("linear", "A linear output")):
+        own = [effect for effect in evidence.effects if effect.intervention == name]
+        if own:
+            before, after = ([getattr(e, when).accuracy for e in own] for when in ("before", "after"))
+            parts.append(f"{what} takes the mean accuracy from {_span(before, '.1f')} % to {_span(after, '.1f')} %.")
+    return " ".join(parts)
+
+
+def _span(values: Sequence[float], spec: str) -> str:
+    low, high = format(min(values), spec), format(max(values), spec)
+    return low if low == high else f"{low} to {high}"
+
+
+def _setting(evidence: Evidence, command: str) -> str:
+    found = [c.record for c in evidence.cases.values()]
+    lengths = sorted({(r.config.epochs, r.config.limit_train or 0) for r in found})
+    sizes = "; ".join(f"{epochs} epochs of {f'{limit:,}' if limit else 'all'} examples" for epochs, limit in lengths)
+    seeds = [len(c.accuracy) for c in evidence.cases.values()]
+    return "\n\n".join(
+        [
+            f"Command: `{command}`",
+            f"{len(found)} configurations, {_span(seeds, 'd')} seeds each, {found[0].config.dataset}, the study's "
+            f"protocol, {sizes}.",
+            f"Data: {'; '.join(sorted({record.meta['data']['source'] for record in found}))}.",
+            "Environment:\n\n" + "\n".join(f"- {machine}" for machine in machines(found)),
+        ]
+    )
+
+
+def _verdicts(evidence: Evidence) -> str:
+    head = ["configuration", "seeds", "accuracy ± sd", "lost classes", "dead at start", "predicted", "dead at end"]
+    head += ["lost = dead", "saturated %", "gradient 1/L", "control", "its accuracy", "its gradient 1/L", "verdict"]
+    rows = [head]
+    for v in evidence.verdicts:
+        c = evidence.cases[v.name]
+        sd = f"{c.accuracy.std(ddof=1):.2f}" if len(c.accuracy) > 1 else "–"
+        dead = (f"{c.dead[:, 0].mean():.2f}", f"{c.predicted_dead:.2f}", f"{c.dead[:, -1].mean():.2f}")
+        rows.append([v.name, str(len(c.accuracy)), f"{c.accuracy.mean():.2f} ± {sd}", f"{v.lost:.2f}", *dead])
+        rows[-1] += [f"{100 * v.agree:.0f} %", f"{100 * v.saturated:.2g}", f"{v.attenuation:.2g}", v.control]
+        rows[-1] += [f"{v.control_accuracy:.2f}", f"{v.control_attenuation:.2g}", v.answer]
+    note = (
+        f"Rule: {RULE}\n\nLost classes: never predicted after the last epoch, of 10. Dead: outputs with slope 0 on the "
+        "whole test set; predicted: by mean-field theory, before training. Saturated: largest share over the epochs. "
+        "Gradient 1/L: median over seeds of the gradient norm at the first layer's pre-activations over that at the "
+        "output's, at initialisation."
+    )
+    return f"## Which hypothesis holds\n\n{note}\n\n{aligned(rows)}\n\n![Dead and saturated units](epochs.png)"
+
+
+def _ladder(evidence: Evidence) -> str:
+    own = [c for c in evidence.cases.values() if c.record.config.activations[-1] == "relu"]
+    never, accuracy = (np.concatenate([getattr(c, field) for c in own]) for field in ("never", "accuracy"))
+    fit = (
+        f"R² = {explain_registered.line_r_squared(never.astype(float), accuracy):.4f}"
+        if np.ptp(never) and np.ptp(accuracy)
+        else "no spread"
+    )
+    counts = {k: accuracy[never == k] for k in np.unique(never).tolist()}
+    rows = [["classes lost", "runs", "mean accuracy", "min", "max"]]
+    rows += [[str(k), str(len(a)), f"{a.mean():.2f}", f"{a.min():.2f}", f"{a.max():.2f}"] for k, a in counts.items()]
+    return (
+        f"## Lost classes and accuracy\n\nOver the {len(never)} runs of the {len(own)} combinations with a ReLU output "
+        f"the number of classes never predicted explains the accuracy with {fit}.\n\n{aligned(rows)}\n\n"
+        "![Lost classes and accuracy](ladder.png)"
+    )
+
+
+def _theory(evidence: Evidence) -> str:
+    rng, lines = np.random.default_rng(0), []
+    own = [c for c in evidence.cases.values() if c.record.config.activations[-1] == "relu"]
+    if len(own) >= 5:
+        c = np.array([one.predicted_correlation for one in own])
+        found = spearman(c, np.array([one.accuracy.mean() for one in own]), rng)
+        lines.append(
+            f"Over the {len(own)} combinations with a ReLU output the predicted correlation of the output "
+            f"pre-activations ranks the mean accuracy with Spearman's rho = {found.rho:.3f} [{found.low:.3f}, "
+            f"{found.high:.3f}]."
+        )
+    rows = [
+        ["configuration", "seeds", "accuracy", "lost", "c predicted", "c measured", "dead predicted", "dead at start"]
+    ]
+    rows[0] += ["95 %", "dead at end", "chi product"]
+    for one in sorted(evidence.cases.values(), key=lambda one: (-one.predicted_dead, one.name)):
+        mean, low, high = bootstrap_mean(one.dead[:, 0].astype(float), rng)
+        rows.append([one.name, str(len(one.accuracy)), f"{one.accuracy.mean():.2f}", f"{one.never.mean():.2f}"])
+        rows[-1] += [f"{one.predicted_correlation:.4f}", f"{one.correlation.mean():.4f}", f"{one.predicted_dead:.2g}"]
+        rows[-1] += [f"{mean:.2f}", f"{low:.2f}–{high:.2f}", f"{one.dead[:, -1].mean():.2f}", f"{one.chi.prod():.2g}"]
+    lines += [aligned(rows), "![Predicted and measured](theory.png)"]
+    return "## Predicted against measured\n\n" + "\n\n".join(lines)
+
+
+def _interventions(evidence: Evidence) -> str:
+    if not evidence.effects:
+        return "## Interventions\n\nNone was run: `python -m experiments.interventions`."
+    names = dict.fromkeys(effect.intervention for effect in evidence.effects)
+    listed = "\n".join(f"- {name}: {interventions.INTERVENTIONS[name].text}." for name in names)
+    return (
+        f"## Interventions\n\nOne thing changed, the same seeds.\n\n{listed}\n\n{interventions_report.COLUMNS}\n\n"
+        f"{interventions_report.table(evidence.effects)}\n\n![Effects](effects.png)"
+    )
+
+
+def _registered(found: Mapping[str, Record], options: argparse.Namespace) -> str:
+    content = explain_registered.load()
+    whole = [r.subset(content["seeds"]) for r in found.values() if _full(r.config)]
+    cases = {r.config.name: case(r) for r in whole if len(r.seeds)}
+    study = _study(cases, options)._replace(seeds=content["seeds"])
+    runs = explain_registered.Runs(cases, interventions_report.effects(study))
+    rows = [["id", "prediction", "holds if", "outcome", "numbers"]]
+    for one in content["prediction"]:
+        if options.dataset != "mnist":
+            outcome = explain_registered.Outcome("undecided", "registered for mnist")
+        else:
+            outcome = explain_registered.EVALUATIONS[one["id"]](runs)
+        rows.append([one["id"], one["statement"], one["holds"], outcome.verdict, outcome.numbers])
+    return (
+        f"## Registered predictions\n\nWritten down on {content['registered']}, before any run of the seeds they are "
+        f"evaluated on ({min(content['seeds'])} to {max(content['seeds'])}).\n\n{aligned(rows)}"
+    )
+
+
+def _full(config: Config) -> bool:
+    return config.epochs == 10 and config.limit_train is None
+
+
+def _audit(evidence: Evidence) -> str:
+    ours: dict[str, dict[str, np.ndarray]] = {}
+    for name, one in evidence.cases.items():
+        if _full(one.record.config):
+            ours.setdefault(one.record.config.dataset, {})[name] = one.accuracy
+    for effect in evidence.effects:
+        if effect.intervention == "batchnorm_last" and _full(effect.config):
+            ours.setdefault(f"{effect.config.dataset}_batchnorm_last", {})[effect.base.name] = effect.accuracy_after
+    rows = [["claim", "published figures", "numbers", "our runs", "our numbers"]]
+    for a in claims.audit(ours):
+        rows.append([a.claim.statement, a.published.verdict, a.published.numbers, a.ours.verdict, a.ours.numbers])
+    return (
+        "## The study's claims\n\nEach sentence as a predicate on the published figures (repeated runs counted once) "
+        "and on our runs of the full protocol; undecided where an interval leaves both open, or nothing was run.\n\n"
+        + aligned(rows)
+    )
+
+
+def _case_rows(cases: Iterable[Case]) -> list[list[str]]:
+    head = ["configuration", "seed", "test_accuracy", "never_predicted", "dead_start", "dead_end", "stayed_dead"]
+    rows = [[*head, "correlation_start", "attenuation_start", "predicted_dead", "predicted_correlation"]]
+    for one in cases:
+        for i, seed in enumerate(one.record.seeds.tolist()):
+            numbers = (one.never[i], one.dead[i, 0], one.dead[i, -1], one.stayed[i])
+            rest = (one.correlation[i], one.attenuation[i], one.predicted_dead, one.predicted_correlation)
+            rows.append(
+                [one.name, str(seed), f"{one.accuracy[i]:.2f}", *map(str, numbers), *(f"{x:.6g}" for x in rest)]
+            )
+    return rows
+
+
+def _csv(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    records.write_text(path, text.getvalue())

@@ -1,0 +1,262 @@
+"""The audit: sentences of the study as predicates, evaluated on its own figures and on ours.
+
+A claim about means is true or false where the intervals leave no doubt, and undecided where they do or where the runs
+are missing. Published figures are audited as printed, runs that repeat another run counted once; a single published
+run has no interval and is taken at its word.
+
+Source of the statements: Nikhil & Mekala 2018, "Is ReLU After Sigmoid Bad?", its text, tables and questions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxact import published
+from jaxact.published import PublishedTable, distinct_runs, load_table
+from jaxact.statistics import bootstrap_mean
+
+Accuracies = Mapping[str, Float[np.ndarray, " _"]]
+Ours = Mapping[str, Accuracies]
+"""By protocol (`mnist`, `mnist_batchnorm`, `mnist_batchnorm_last`, `cifar10`) and configuration: percent per seed."""
+
+FAILED, TRAINED = 80.0, 90.0
+"""The study says "fails" and "works"; here, on MNIST, a mean below 80 % has failed and one of 90 % has trained."""
+RUNS_FOR_AN_INTERVAL = 3
+
+
+class Finding(NamedTuple):
+    """`true`, `false` or `undecided`, and the numbers that say so."""
+
+    verdict: str
+    numbers: str
+
+
+class Claim(NamedTuple):
+    """One sentence.
+
+    Attributes:
+        id: short name.
+        statement: what is claimed.
+        published: evaluated on the published figures.
+        ours: evaluated on our accuracies.
+    """
+
+    id: str
+    statement: str
+    published: Callable[[], Finding]
+    ours: Callable[[Ours], Finding]
+
+
+class Audited(NamedTuple):
+    """A claim and what became of it."""
+
+    claim: Claim
+    published: Finding
+    ours: Finding
+
+
+def audit(ours: Ours) -> list[Audited]:
+    """Every claim, on both sets of figures.
+
+    Args:
+        ours: accuracies by protocol and configuration; a protocol that is absent leaves its claims undecided.
+    """
+    return [Audited(claim, claim.published(), claim.ours(ours)) for claim in CLAIMS]
+
+
+def is_failing(name: str) -> bool:
+    """Whether a configuration ends in (sigmoid, relu)."""
+    return name.split("-")[-2:] == ["sigmoid", "relu"]
+
+
+def below(values: Float[np.ndarray, " runs"], limit: float) -> bool | None:
+    """Whether the mean is below `limit`, None where its 95 % interval holds it; fewer than 3 runs have no interval."""
+    mean = float(values.mean())
+    if len(values) < RUNS_FOR_AN_INTERVAL:
+        return mean < limit
+    found = bootstrap_mean(values.astype(float), np.random.default_rng(0))
+    return None if found.low < limit <= found.high else mean < limit
+
+
+def all_of(answers: Sequence[bool | None]) -> str:
+    """`false` if any is false, `true` if all are true, else `undecided`."""
+    if any(answer is False for answer in answers):
+        return "false"
+    return "true" if answers and all(answers) else "undecided"
+
+
+def _missing(what: str) -> Finding:
+    return Finding("undecided", f"not run: {what}")
+
+
+def _range(values: Accuracies) -> str:
+    means = {name: float(runs.mean()) for name, runs in values.items()}
+    low, high = min(means, key=lambda name: means[name]), max(means, key=lambda name: means[name])
+    return f"{low} {means[low]:.2f} to {high} {means[high]:.2f}"
+
+
+def _split(table: Accuracies) -> tuple[Accuracies, Accuracies]:
+    failing = {name: runs for name, runs in table.items() if is_failing(name)}
+    return failing, {name: runs for name, runs in table.items() if name not in failing}
+
+
+def endings_fail(table: Accuracies) -> Finding:
+    """Every ending in (sigmoid, relu) has a mean below `FAILED`."""
+    failing, _ = _split(table)
+    if not failing:
+        return _missing("an ending in sigmoid, relu")
+    answers = [below(runs, FAILED) for runs in failing.values()]
+    return Finding(all_of(answers), f"means of the endings: {_range(failing)}")
+
+
+def only_they_fail(table: Accuracies) -> Finding:
+    """Every other combination has a mean of at least `TRAINED`."""
+    _, others = _split(table)
+    if not others:
+        return _missing("another combination")
+    answers = [None if (low := below(runs, TRAINED)) is None else not low for runs in others.values()]
+    bad = sorted((float(runs.mean()), name) for name, runs in others.items() if runs.mean() < TRAINED)
+    shown = ", ".join(f"{name} {mean:.2f}" for mean, name in bad[:8]) + (" …" if len(bad) > 8 else "")
+    return Finding(all_of(answers), f"{len(bad)} of {len(others)} others below {TRAINED:g}: {shown or 'none'}")
+
+
+def they_are_the_worst(table: Accuracies) -> Finding:
+    """The four lowest means of the table are the endings in (sigmoid, relu)."""
+    failing, others = _split(table)
+    if len(table) < 64:
+        return _missing(f"all 64 combinations, {len(table)} are there")
+    worst = sorted(table, key=lambda name: table[name].mean())[:4]
+    return Finding("true" if set(worst) == set(failing) else "false", f"the four lowest: {', '.join(worst)}")
+
+
+def they_spread(table: Accuracies) -> Finding:
+    """Every ending in (sigmoid, relu) has a larger sd than any other combination with a mean of at least 90 %."""
+    failing, others = _split(table)
+    sd = {name: float(runs.std(ddof=1)) for name, runs in table.items() if len(runs) > 1}
+    healthy = {name: sd[name] for name in others if name in sd and others[name].mean() >= TRAINED}
+    own = {name: sd[name] for name in failing if name in sd}
+    if not healthy or not own:
+        return _missing("two runs of an ending and of a healthy combination")
+    widest = max(healthy, key=lambda name: healthy[name])
+    told = ", ".join(f"{name} {value:.1f}" for name, value in own.items())
+    verdict = "true" if min(own.values()) > healthy[widest] else "false"
+    return Finding(verdict, f"sd {told}; widest healthy one {widest} {healthy[widest]:.1f}")
+
+
+def batch_norm_repairs(table: Accuracies) -> Finding:
+    """With batch norm every ending in (sigmoid, relu) has a mean of at least `TRAINED`."""
+    failing, _ = _split(table)
+    if len(failing) < 4:
+        return _missing("batch norm on the four endings")
+    answers = [None if (low := below(runs, TRAINED)) is None else not low for runs in failing.values()]
+    return Finding(all_of(answers), f"means of the endings: {_range(failing)}")
+
+
+def cifar_split(table: Accuracies) -> Finding:
+    """On CIFAR-10 endings in (sigmoid, relu) score 10 %, everything else at least 50 %."""
+    failing, others = _split(table)
+    if not failing or not others:
+        return _missing("both kinds on CIFAR-10")
+    above = sorted(name for name, runs in failing.items() if below(runs, 10.5) is False)
+    low = [name for name, runs in others.items() if below(runs, 50.0)]
+    unclear = [
+        *(r for r in failing.values() if below(r, 10.5) is None),
+        *(r for r in others.values() if below(r, 50.0) is None),
+    ]
+    verdict = "false" if above or low else "undecided" if unclear else "true"
+    return Finding(
+        verdict, f"endings above 10 %: {', '.join(above) or 'none'}; others below 50 %: {len(low)} of {len(others)}"
+    )
+
+
+def _on(protocol: str, predicate: Callable[[Accuracies], Finding]) -> Callable[[Ours], Finding]:
+    return lambda ours: predicate(ours[protocol]) if ours.get(protocol) else _missing(protocol)
+
+
+def _in(table: str, predicate: Callable[[Accuracies], Finding]) -> Callable[[], Finding]:
+    return lambda: predicate(distinct_runs(load_table(table)))
+
+
+def _no_ours(reason: str) -> Callable[[Ours], Finding]:
+    return lambda _: Finding("–", reason)
+
+
+def nine_runs() -> Finding:
+    """The MNIST table holds nine independent runs."""
+    table = load_table("mnist_mlp")
+    distinct = len(table.runs) - len({pair.second for pair in published.duplicate_runs(table)})
+    pairs = ", ".join(f"{pair.second} = {pair.first}" for pair in published.duplicate_runs(table))
+    return Finding("true" if distinct == 9 else "false", f"{distinct} distinct runs of {len(table.runs)} ({pairs})")
+
+
+def ten_batch_norm_runs() -> Finding:
+    """The batch-norm table holds ten independent runs."""
+    table = load_table("mnist_mlp_batchnorm")
+    families = published.run_families(table)
+    return Finding("true" if len(families) == 10 else "false", f"{len(families)} families of runs: {families}")
+
+
+def optimizers_differ() -> Finding:
+    """The four optimiser columns are four experiments."""
+    adadelta, adagrad = load_table("mnist_mlp_adadelta"), load_table("mnist_mlp_adagrad")
+    same = published.compare_runs(adadelta, adagrad)[0]
+    again = published.compare_runs(load_table("mnist_mlp_sgd"), load_table("mnist_mlp"))
+    repeat = next((pair.second for pair in again if pair.equal == pair.shared), None)
+    told = f"Adagrad equals Adadelta in {same.equal} of {same.shared} rows; SGD is run {repeat} of the main table"
+    return Finding("false" if same.equal > same.shared / 2 else "true", told)
+
+
+def batch_32() -> Finding:
+    """Every experiment used batches of 32."""
+    other = sorted({p.batch_size for p in published.TABLES.values()} - {published.CIFAR10_BATCH_SIZE_IN_TEXT})
+    tables = [name for name, p in published.TABLES.items() if p.batch_size in other]
+    return Finding("false" if other else "true", f"batches of {other} in the loaders of {', '.join(tables)}")
+
+
+def third_activation() -> Finding:
+    """The LeNet table compares 64 networks."""
+    table = load_table("cifar10_cnn_10runs")
+    p = published.layer_effect_p_value(table, 2, np.random.default_rng(0))
+    networks = len(published.pool_architectures(table))
+    told = f"{networks} networks: the third activation is never applied (permutation test of its effect: p = {p:.2f})"
+    return Finding("false", told) if networks < 64 else Finding("true", told)
+
+
+def _first_run(table: str) -> Callable[[], Finding]:
+    def found() -> Finding:
+        read: PublishedTable = load_table(table)
+        return cifar_split({name: row[:1] for name, row in zip(read.configurations, read.accuracy, strict=True)})
+
+    return found
+
+
+def _no_published(reason: str) -> Callable[[], Finding]:
+    return lambda: Finding("undecided", reason)
+
+
+CLAIMS = (
+    Claim("endings fail", f"A ReLU output after a sigmoid fails on MNIST (mean below {FAILED:g} %).",
+          _in("mnist_mlp", endings_fail), _on("mnist", endings_fail)),
+    Claim("only they fail", f"Every other combination trains on MNIST (mean of at least {TRAINED:g} %).",
+          _in("mnist_mlp", only_they_fail), _on("mnist", only_they_fail)),
+    Claim("they are the worst", "The four endings in (sigmoid, relu) are the four worst of the 64.",
+          _in("mnist_mlp", they_are_the_worst), _on("mnist", they_are_the_worst)),
+    Claim("they spread", "The failing combinations vary far more between runs than the others.",
+          _in("mnist_mlp", they_spread), _on("mnist", they_spread)),
+    Claim("batch norm repairs", "Batch norm before every activation repairs them.",
+          _in("mnist_mlp_batchnorm", batch_norm_repairs), _on("mnist_batchnorm", batch_norm_repairs)),
+    Claim("batch norm last", "Batch norm on the last layer alone is enough.",
+          _no_published("in the text only, without a table"), _on("mnist_batchnorm_last", batch_norm_repairs)),
+    Claim("CIFAR-10", "On CIFAR-10 every ending in (sigmoid, relu) scores 10 % and everything else at least 50 %.",
+          _first_run("cifar10_mlp"), _on("cifar10", cifar_split)),
+    Claim("nine runs", "The MNIST table averages nine runs.", nine_runs, _no_ours("about the published runs only")),
+    Claim("ten runs", "The batch-norm table holds ten runs.", ten_batch_norm_runs,
+          _no_ours("about the published runs only")),
+    Claim("four optimisers", "SGD, RMSprop, Adadelta and Adagrad were compared.", optimizers_differ,
+          _no_ours("about the published runs only")),
+    Claim("batch 32", "Batches of 32 in all experiments.", batch_32, _no_ours("about the published protocol only")),
+    Claim("64 LeNets", "64 combinations were compared in the LeNet.", third_activation,
+          _no_ours("about the published network only")),
+)  # fmt: skip

@@ -1,0 +1,104 @@
+"""The audit: what the published figures say of each claim, and verdicts on made-up figures."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from jaxact import claims
+from jaxact.claims import CLAIMS, audit, below
+
+STUDY = ("relu", "tanh", "sigmoid", "selu")
+NAMES = ["-".join(names) for names in itertools.product(STUDY, repeat=3)]
+BY_ID = {claim.id: claim for claim in CLAIMS}
+
+
+def table(failing, others, spread=0.1, runs=9):
+    """64 combinations with these means; deterministic values around them."""
+    around = spread * np.linspace(-1, 1, runs)
+    return {name: (failing if claims.is_failing(name) else others) + around for name in NAMES}
+
+
+def test_the_published_figures():
+    found = {one.claim.id: one.published for one in audit({})}
+    assert {name: finding.verdict for name, finding in found.items()} == {
+        "endings fail": "undecided",  # selu-sigmoid-relu, 73.6 of 5 runs
+        "only they fail": "false",
+        "they are the worst": "true",
+        "they spread": "true",
+        "batch norm repairs": "true",
+        "batch norm last": "undecided",
+        "CIFAR-10": "false",
+        "nine runs": "false",
+        "ten runs": "false",
+        "four optimisers": "false",
+        "batch 32": "false",
+        "64 LeNets": "false",
+    }
+    assert found["nine runs"].numbers == "5 distinct runs of 9 (5 = 1, 6 = 2, 7 = 3, 8 = 4)"
+    assert "59 of 64" in found["four optimisers"].numbers and "selu-sigmoid-relu; others below 50 %: 42 of 60" in (
+        found["CIFAR-10"].numbers
+    )
+    assert found["64 LeNets"].numbers.startswith("16 networks")
+
+
+def test_what_was_not_run_is_undecided():
+    assert {one.ours.verdict for one in audit({})} == {"undecided", "–"}
+    assert all("not run" in one.ours.numbers for one in audit({"mnist": {}}) if one.ours.verdict == "undecided")
+
+
+@pytest.mark.parametrize(
+    ("failing", "others", "verdicts"),
+    [
+        (30, 97, ("true", "true", "true")),
+        (85, 97, ("false", "true", "true")),
+        (30, 85, ("true", "false", "true")),
+        (97, 30, ("false", "false", "false")),
+    ],
+)
+def test_verdicts_follow_the_means(failing, others, verdicts):
+    ours = {"mnist": table(failing, others)}
+    assert tuple(
+        BY_ID[name].ours(ours).verdict for name in ("endings fail", "only they fail", "they are the worst")
+    ) == (verdicts)
+
+
+def test_an_interval_that_holds_the_limit_is_undecided():
+    unclear = table(30, 97)
+    unclear["relu-sigmoid-relu"] = np.array([60.0, 98, 70, 90, 82])
+    assert BY_ID["endings fail"].ours({"mnist": unclear}).verdict == "undecided"
+    unclear["tanh-sigmoid-relu"] += 60  # one that is clearly false decides
+    assert BY_ID["endings fail"].ours({"mnist": unclear}).verdict == "false"
+    assert below(np.array([79.0]), 80.0) and below(np.array([81.0]), 80.0) is False
+    assert below(np.array([79.0, 80.5, 81.0]), 80.0) is None
+
+
+def test_spread_is_compared_with_healthy_ones_only():
+    figures = table(30, 97)
+    for name in figures:
+        if claims.is_failing(name):
+            figures[name] = figures[name] * np.linspace(0.5, 1.5, 9)
+    spread = BY_ID["they spread"]
+    assert spread.ours({"mnist": figures}).verdict == "true"
+    figures["relu-relu-relu"] = np.linspace(80, 98, 9)  # mean 89: not a healthy one
+    assert spread.ours({"mnist": figures}).verdict == "true"
+    figures["relu-relu-tanh"] = np.array([98.0] * 8 + [30.0])
+    assert "relu-relu-tanh" in spread.ours({"mnist": figures}).numbers
+    assert spread.ours({"mnist": figures}).verdict == "false"
+
+
+def test_batch_norm_and_cifar():
+    repaired = {"mnist_batchnorm": table(96, 97), "mnist_batchnorm_last": table(85, 97)}
+    assert BY_ID["batch norm repairs"].ours(repaired).verdict == "true"
+    assert BY_ID["batch norm last"].ours(repaired).verdict == "false"
+    one = {"mnist_batchnorm": {"relu-sigmoid-relu": np.full(9, 97.0)}}
+    assert BY_ID["batch norm repairs"].ours(one).verdict == "undecided"
+    assert BY_ID["CIFAR-10"].ours({"cifar10": table(10, 55)}).verdict == "true"
+    assert BY_ID["CIFAR-10"].ours({"cifar10": table(30, 55)}).verdict == "false"
+    assert BY_ID["CIFAR-10"].ours({"cifar10": table(10, 45)}).verdict == "false"
+    assert BY_ID["CIFAR-10"].ours({"cifar10": table(10, 50, spread=3)}).verdict == "undecided"
+
+
+def test_fewer_than_64_cannot_be_ranked():
+    part = {name: values for name, values in table(30, 97).items() if name.startswith("relu")}
+    assert BY_ID["they are the worst"].ours({"mnist": part}).verdict == "undecided"
