@@ -33,7 +33,13 @@ def parser() -> Parser:
     p.add_argument("--preset", help=f"a named protocol ({names})")
     protocol = p.add_argument_group("protocol (default: the study's)")
     protocol.add_argument("--dataset", help="mnist, fashion_mnist, cifar10 or digits")
-    protocol.add_argument("--activations", nargs="+", metavar="NAME", help="relu tanh sigmoid selu")
+    protocol.add_argument(
+        "--activations",
+        nargs="+",
+        metavar="NAME",
+        help="(relu tanh sigmoid selu) any of the catalogue, all for every "
+        "elementwise one, your own as package.module:function",
+    )
     protocol.add_argument("--layers", type=int, help="number of layers, the output layer included (3)")
     protocol.add_argument("--widths", nargs="+", type=int, metavar="N", help="units per layer (500 256 10)")
     protocol.add_argument("--configs", nargs="+", metavar="A-B-C", help="only these; * stands for any layers, quote it")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from experiments.cli import check_out
 from experiments.presets import CUTS, HIDDEN_WIDTHS, STUDY
+from jaxact.activations import names as catalogue_names
 from jaxact.config import Config, combinations, parse_batch_norm, parse_seeds, select
 from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
 
@@ -125,7 +126,12 @@ def _widths(layers: int | None, widths: list[int] | None, facts: Spec) -> tuple[
 
 
 def _configurations(values: dict[str, Any], layers: int) -> list[tuple[str, ...]]:
-    activations = [Config(activations=(name,), widths=(1,)).name for name in values["activations"]]
+    named = [
+        every
+        for name in values["activations"]
+        for every in (catalogue_names("elementwise") if name == "all" else [name])
+    ]
+    activations = [Config(activations=(name,), widths=(1,)).name for name in named]
     if len(set(activations)) < len(activations):
         raise ValueError(f"--activations {_show(activations)} names an activation twice: name each once")
     if values["configs"] is None:

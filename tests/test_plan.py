@@ -9,7 +9,7 @@ import pytest
 from experiments import grid, presets, runtime
 from experiments.cli import check_out
 from experiments.plan import Plan
-from jaxact import data
+from jaxact import activations, data
 
 TINY = ["--dataset", "digits", "--widths", "8", "6", "10"]
 
@@ -25,6 +25,7 @@ BAD = [
     ("--activations relu elu:alpha=nan", "alpha=nan"),
     ("--activations relu tanh relu", "relu tanh relu"),
     ("--activations relu elu elu:alpha=1.0", "elu elu"),
+    ("--activations relu all", "names an activation twice"),
     ("--activations softmax", "'softmax' is not elementwise"),
     ("--activations", "--activations"),
     ("--optimizer sdg", "'sdg': did you mean 'sgd'"),
@@ -254,3 +255,12 @@ def test_a_usable_out_is_accepted_and_left_as_it_was(tmp_path, monkeypatch, out)
     monkeypatch.chdir(tmp_path)
     assert check_out(Path(out.format(tmp=tmp_path))) == Path(out.format(tmp=tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_stands_for_every_elementwise_activation():
+    own = "experiments.interventions:half_tanh"
+    plan = plan_of("--activations", "all", own, "--configs", "*-relu-relu", "relu-*-relu", "relu-relu-*")
+    entries = {*activations.names("elementwise"), own}
+    for layer in range(3):
+        assert {config.activations[layer] for config in plan.configs} == entries
+    assert len(plan.configs) == 3 * (len(entries) - 1) + 1  # relu-relu-relu once
