@@ -17,7 +17,8 @@ OPTIMIZERS = (
     *("adabelief", "adadelta", "adagrad", "adam", "adamax", "adamw", "adan", "amsgrad", "fromage", "lamb", "lion"),
     *("nadam", "nadamw", "novograd", "radam", "rmsprop", "rprop", "sgd", "sign_sgd", "yogi"),
 )
-MOMENTUM_OPTIMIZERS = ("rmsprop", "sgd")
+TORCH_OPTIMIZERS = ("torch_adadelta", "torch_adagrad", "torch_rmsprop")
+MOMENTUM_OPTIMIZERS = ("rmsprop", "sgd", "torch_rmsprop")
 DIGEST_SCHEMA = 1
 LATER_FIELDS = ("output_bias",)
 """Fields added after the first records: left out of `as_dict` at their default, so that digests stay as they were."""
@@ -56,7 +57,7 @@ class Config:
         widths: units of every layer, the output layer included.
         batch_norm: numbers of the layers (from 1) with batch norm before their activation.
         init: name of the initialiser of kernels and biases.
-        optimizer: name of an optax optimiser.
+        optimizer: name of an optax optimiser, or of one with PyTorch's definition (`TORCH_OPTIMIZERS`).
         learning_rate: step size.
         momentum: heavy-ball coefficient in [0, 1), for `sgd` and `rmsprop`; 0 for all others.
         batch_size: examples per step; the last, smaller batch of an epoch is a step of its own.
@@ -90,8 +91,8 @@ class Config:
         self._check_layers()
         if self.init not in INITIALIZERS:
             raise closest(str(self.init), INITIALIZERS, "initialiser")
-        if self.optimizer not in OPTIMIZERS:
-            raise closest(str(self.optimizer), OPTIMIZERS, "optimiser")
+        if self.optimizer not in OPTIMIZERS + TORCH_OPTIMIZERS:
+            raise closest(str(self.optimizer), OPTIMIZERS + TORCH_OPTIMIZERS, "optimiser")
         _positive("learning_rate", self.learning_rate, float)
         for name in ("batch_size", "epochs"):
             _positive(name, getattr(self, name), int)

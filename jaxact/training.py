@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from jaxact import activations as catalogue
-from jaxact import metrics, probes
+from jaxact import metrics, optimizers, probes
 from jaxact.config import Config
 from jaxact.models import MLP
 
@@ -67,12 +67,11 @@ def seed_key(seed: Int[Array, ""] | int, purpose: int, *folds: Int[Array, ""] | 
 
 
 def make_optimizer(config: Config) -> optax.GradientTransformation:
-    """The optax optimiser that `config` names.
+    """The optimiser that `config` names.
 
     SGD with momentum is v ← μ v + g, w ← w − η v (no dampening, no Nesterov), as PyTorch's and the study's.
     """
-    options = {"momentum": config.momentum} if config.momentum else {}
-    return getattr(optax, config.optimizer)(config.learning_rate, **options)
+    return optimizers.make(config.optimizer, config.learning_rate, config.momentum)
 
 
 def make_model(config: Config, choices: tuple[str, ...]) -> MLP:
