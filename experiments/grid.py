@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments import presets, runtime
 from experiments.cli import Parser
-from experiments.plan import Plan, make_plan
+from experiments.plan import Plan, make_plans
 from jaxact.config import Config
 
 if TYPE_CHECKING:
@@ -46,11 +46,17 @@ def parser() -> Parser:
     protocol.add_argument("--seeds", help="a count (9) or a list such as 0,3,17-25")
     protocol.add_argument("--epochs", type=int, help="passes over the training set (10)")
     protocol.add_argument("--batch-size", type=int, help="examples per step (32)")
-    protocol.add_argument("--lr", type=float, help="learning rate (0.01)")
+    protocol.add_argument("--lr", nargs="+", type=float, help="learning rate, one or several (0.01)")
     protocol.add_argument("--momentum", type=float, help="heavy-ball momentum (0.5 for sgd, 0 otherwise)")
-    protocol.add_argument("--optimizer", help="an optax optimiser (sgd)")
-    protocol.add_argument("--batch-norm", metavar="LAYERS", help="none, all, last or layer numbers such as 1,3 (none)")
-    protocol.add_argument("--init", help="torch_default, lecun_normal, he_normal, glorot_uniform or orthogonal")
+    protocol.add_argument(
+        "--optimizer", nargs="+", help="optax's, or torch_rmsprop, torch_adagrad, torch_adadelta (sgd)"
+    )
+    protocol.add_argument(
+        "--batch-norm", nargs="+", metavar="LAYERS", help="none, all, last or layer numbers such as 1,3 (none)"
+    )
+    protocol.add_argument(
+        "--init", nargs="+", help="torch_default, lecun_normal, he_normal, glorot_uniform or orthogonal"
+    )
     protocol.add_argument("--limit-train", type=int, metavar="N", help="train on the first N examples only")
     run = p.add_argument_group("running")
     run.add_argument("--data-dir", help="a folder with the data set's files; otherwise jaxact finds or fetches them")
@@ -61,7 +67,7 @@ def parser() -> Parser:
     return p
 
 
-def plan_from(p: Parser, argv: list[str] | None) -> tuple[Plan, argparse.Namespace]:
+def plan_from(p: Parser, argv: list[str] | None) -> tuple[list[Plan], argparse.Namespace]:
     """Parse and check; a user's mistake ends here, in one line with exit status 2."""
     options = p.parse_args(argv)
     if options.preset is not None and options.preset not in presets.PRESETS:
@@ -69,7 +75,7 @@ def plan_from(p: Parser, argv: list[str] | None) -> tuple[Plan, argparse.Namespa
     if options.devices is not None and not 1 <= options.devices <= 1024:
         p.error(f"--devices must be from 1 to 1024, got {options.devices}")
     try:
-        return make_plan(options.preset, presets.PRESETS[options.preset or "paper"], options), options
+        return make_plans(options.preset, presets.PRESETS[options.preset or "paper"], options), options
     except ValueError as error:
         p.error(str(error))
 
@@ -81,25 +87,28 @@ def main(argv: list[str] | None = None) -> int:
         Exit status: 0 done, 2 bad input (nothing written), 130 stopped (what was finished is recorded).
     """
     p = parser()
-    plan, options = plan_from(p, argv)
+    plans, options = plan_from(p, argv)
     from experiments import outcome
 
     try:
-        todo = outcome.pending(plan)
+        todo = [outcome.pending(plan) for plan in plans]
     except ValueError as error:
         p.exit(2, f"{p.prog}: {error}\n")
     if options.dry_run:
-        print(outcome.describe(plan))
+        print(outcome.describe(plans))
         return 0
-    print(outcome.opening(plan, todo), flush=True)
     try:
-        if todo:
-            runtime.configure(options.devices)
-            train(plan, prepare(p, plan, options), todo)
+        for plan, jobs in zip(plans, todo, strict=True):
+            print(outcome.opening(plan, jobs, alone=len(plans) == 1), flush=True)
+            if jobs:
+                runtime.configure(options.devices)
+                train(plan, prepare(p, plan, options), jobs)
     except KeyboardInterrupt:
-        print(f"\nstopped; what was finished is in {plan.out}: the same command goes on from there", file=sys.stderr)
+        print(
+            f"\nstopped; what was finished is in {plans[0].out}: the same command goes on from there", file=sys.stderr
+        )
         return 130
-    print(outcome.finish(plan, runtime.command(MODULE)))
+    print(outcome.finish(plans, runtime.command(MODULE)))
     return 0
 
 

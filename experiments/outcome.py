@@ -47,8 +47,12 @@ def _contents(source: str) -> str:
     return source.rpartition("contents ")[2].split()[0]
 
 
-def opening(plan: Plan, todo: Sequence[tuple[Config, int]]) -> str:
-    """The line printed before training: what is done, what is to do."""
+def opening(plan: Plan, todo: Sequence[tuple[Config, int]], *, alone: bool = True) -> str:
+    """What is printed before training: what is done, what is to do, and the protocol where it is one of several."""
+    return _opening(plan, todo) if alone else f"{protocol_text(plan)}: {_opening(plan, todo)}"
+
+
+def _opening(plan: Plan, todo: Sequence[tuple[Config, int]]) -> str:
     total, left = len(plan.configs) * len(plan.seeds), len({config for config, _ in todo})
     if not todo:
         return f"all {len(plan.configs)} configurations x {len(plan.seeds)} seeds are in {plan.out}: nothing to train"
@@ -56,24 +60,27 @@ def opening(plan: Plan, todo: Sequence[tuple[Config, int]]) -> str:
     return f"{len(todo)} runs of {left} configurations to train, records in {plan.out}{skipped}"
 
 
-def describe(plan: Plan) -> str:
+def describe(plans: Sequence[Plan]) -> str:
     """The plan of a dry run: configurations, runs, model-steps, estimated time."""
-    todo = pending(plan)
-    steps = len(todo) * plan.configs[0].epochs * plan.steps_per_epoch
-    step_ms, basis = _step_ms(plan)
-    seconds = steps * step_ms / 1e3
-    names = [config.name for config in plan.configs]
-    shown = ", ".join(names if len(names) <= 8 else [*names[:4], "…", *names[-2:]])
-    return "\n".join(
-        [
+    parts, total = [], 0.0
+    for plan in plans:
+        todo = pending(plan)
+        steps = len(todo) * plan.configs[0].epochs * plan.steps_per_epoch
+        step_ms, basis = _step_ms(plan)
+        total += (seconds := steps * step_ms / 1e3)
+        names = [config.name for config in plan.configs]
+        shown = ", ".join(names if len(names) <= 8 else [*names[:4], "…", *names[-2:]])
+        lines = [
             f"protocol        {protocol_text(plan)}",
             f"configurations  {len(names)}: {shown}",
             f"runs            {len(plan.configs) * len(plan.seeds)}, of which {len(todo)} to train",
             f"model-steps     {steps:,}",
             f"estimated time  {timedelta(seconds=round(seconds))} at {step_ms:.2f} ms per model-step ({basis})",
-            f"records         {plan.out}",
         ]
-    )
+        parts.append("\n".join(lines))
+    if len(plans) > 1:
+        parts.append(f"in all          {timedelta(seconds=round(total))}")
+    return "\n\n".join(parts) + f"\nrecords         {plans[0].out}"
 
 
 def _step_ms(plan: Plan) -> tuple[float, str]:
@@ -188,48 +195,68 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 def beside_published(plan: Plan, found: Sequence[Record]) -> str | None:
     """Ours beside the published figures of the same protocol; None where none was published.
 
-    A run that was shortened is set beside the protocol it shortens, under a heading that says so.
+    A run of another length, on fewer examples or with the batch size of the text instead of that of the loaders is set
+    beside the protocol it is nearest to, under a heading that says so.
     """
     c = plan.configs[0]
-    norm = {(): "none", tuple(range(1, len(c.widths) + 1)): "all"}.get(c.batch_norm)
+    norm = {(): "none", tuple(range(1, len(c.widths) + 1)): "all"}.get(c.batch_norm, "some")
     ours = published.Protocol(
-        c.dataset, "mlp", (plan.spec.features, *c.widths), norm or "some", c.optimizer, c.learning_rate, c.momentum,
-        c.batch_size, c.epochs, initializer=c.init,
+        c.dataset, "mlp", (plan.spec.features, *c.widths), norm, c.optimizer.removeprefix("torch_"), c.learning_rate,
+        c.momentum, c.batch_size, c.epochs, initializer=c.init,
     )  # fmt: skip
     lengths = dict.fromkeys((c.epochs, *sorted({protocol.epochs for protocol in published.TABLES.values()})))
-    tables = [table for epochs in lengths for table in published.find_tables(ours._replace(epochs=epochs))]
+    batches = [c.batch_size]
+    if c.batch_size == published.CIFAR10_BATCH_SIZE_IN_TEXT:  # the text's protocol, beside what was really run
+        batches += sorted({protocol.batch_size for protocol in published.TABLES.values()} - {c.batch_size})
+    near = [ours._replace(epochs=epochs, batch_size=batch) for batch in batches for epochs in lengths]
+    tables = [table for protocol in near for table in published.find_tables(protocol)]
     if not tables:
         return None
-    table = tables[0]
-    theirs = table.protocol.epochs
-    epochs = f"{c.epochs} {'of' if c.epochs < theirs else 'instead of'} {theirs} epochs"
-    shorter = [epochs] if c.epochs != theirs else []
-    shorter += [f"{c.limit_train:,} of {plan.spec.train_size:,} examples"] if c.limit_train else []
+    table, theirs = tables[0], tables[0].protocol
+    changed = []
+    if c.epochs != theirs.epochs:
+        changed.append(f"{c.epochs} {'of' if c.epochs < theirs.epochs else 'instead of'} {theirs.epochs} epochs")
+    if c.limit_train:
+        changed.append(f"{c.limit_train:,} of {plan.spec.train_size:,} examples")
+    if c.batch_size != theirs.batch_size:
+        changed.append(f"batch {c.batch_size} instead of {theirs.batch_size}")
     accuracies = {r.config.name: np.where(r.diverged, np.nan, r.test_accuracy()[:, -1]) for r in found}
     rows = comparison.compare(accuracies, table, np.random.default_rng(0))
-    how = "cut to" if c.limit_train or c.epochs < theirs else "run for"
-    warning = f"**Not the published protocol: {how} {', '.join(shorter)}.** " if shorter else ""
+    shorter = c.limit_train or c.epochs < theirs.epochs
+    warning = f"**Not the published protocol: {'cut to' if shorter else 'run with'} {', '.join(changed)}.** " * bool(
+        changed
+    )
     note = f"{warning}Published: `{table.name}`, {len(table.runs)} runs as printed; repeats of a run count once."
     return f"## Ours beside the published figures\n\n{note}\n\n{comparison.render(rows)}"
 
 
-def finish(plan: Plan, command: str) -> str:
-    """Write `summary.csv` and `report.md` for what the plan names and the records hold; return the tables as text."""
-    found = [record.subset(plan.seeds) for config in plan.configs if (record := records.find(plan.out, config))]
-    records.write_summary(plan.out / "summary.csv", records.summary(found))
-    tables = [ranked(found), beside_published(plan, found)]
-    text = "\n\n".join(part for part in tables if part)
-    _write_report(plan, found, command, text)
-    return f"\n{text}\n\nrecords, summary.csv and report.md are in {plan.out}"
+def finish(plans: Sequence[Plan], command: str) -> str:
+    """Write `summary.csv` and `report.md` for what the plans name and the records hold; return the tables as text."""
+    out = plans[0].out
+    found = [
+        [record.subset(plan.seeds) for config in plan.configs if (record := records.find(out, config))]
+        for plan in plans
+    ]
+    every = [record for part in found for record in part]
+    records.write_summary(out / "summary.csv", records.summary(every))
+    parts = []
+    for plan, own in zip(plans, found, strict=True):
+        parts += [f"# {protocol_text(plan)}"] if len(plans) > 1 else []
+        parts += [part for part in (ranked(own), beside_published(plan, own)) if part]
+    text = "\n\n".join(parts)
+    _write_report(plans, every, command, text)
+    return f"\n{text}\n\nrecords, summary.csv and report.md are in {out}"
 
 
-def _write_report(plan: Plan, found: Sequence[Record], command: str, tables: str) -> None:
+def _write_report(plans: Sequence[Plan], found: Sequence[Record], command: str, tables: str) -> None:
+    plan = plans[0]
     sources = sorted({record.meta["data"]["source"] for record in found})
     runs = [run for record in found for run in record.meta["runs"]]
+    protocols = [f"- {protocol_text(each)}." for each in plans]
     lines = [
         f"# {plan.out.name}: {len(found)} configurations x {len(plan.seeds)} seeds",
         f"Command: `{command}`",
-        f"Protocol: {protocol_text(plan)}.",
+        f"Protocol: {protocol_text(plan)}." if len(plans) == 1 else "Protocols:\n\n" + "\n".join(protocols),
         f"Data: {'; '.join(sources)}.",
         f"Made between {min(r['started_utc'] for r in runs)} and {max(r['started_utc'] for r in runs)}; "
         f"{timedelta(seconds=round(sum(r['seconds'] for r in runs)))} of training in all.",

@@ -1,11 +1,12 @@
 """From options to a checked plan: which configurations, which seeds, where to. Loads neither JAX nor the data."""
 
 import argparse
+import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.cli import check_out
-from experiments.presets import CUTS, HIDDEN_WIDTHS, STUDY
+from experiments.presets import CUTS, HIDDEN_WIDTHS, STUDY, SWEPT
 from jaxact.activations import names as catalogue_names
 from jaxact.config import Config, combinations, parse_batch_norm, parse_seeds, select
 from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
@@ -43,8 +44,8 @@ class Plan(NamedTuple):
         return tuple(dict.fromkeys(name for config in self.configs for name in config.activations))
 
 
-def make_plan(preset: str | None, preset_values: dict[str, Any], options: argparse.Namespace) -> Plan:
-    """Check the options and lay out the grid.
+def make_plans(preset: str | None, preset_values: dict[str, Any], options: argparse.Namespace) -> list[Plan]:
+    """Check the options and lay out the grid: one plan per combination of the values of `SWEPT`, all with one folder.
 
     Args:
         preset: name of the preset, for messages, or None.
@@ -56,7 +57,7 @@ def make_plan(preset: str | None, preset_values: dict[str, Any], options: argpar
     """
     given = {name: getattr(options, name) for name in STUDY if getattr(options, name) is not None}
     base = STUDY | preset_values
-    said = base | _implied(base)
+    said = base | _implied(base | {"optimizer": base["optimizer"][0]})
     if preset is not None:
         for name, value in given.items():
             if name not in CUTS and value not in (base[name], said[name]):
@@ -65,9 +66,28 @@ def make_plan(preset: str | None, preset_values: dict[str, Any], options: argpar
                     f"drop one of them (a preset is cut by {', '.join('--' + c.replace('_', '-') for c in CUTS)} only)"
                 )
     values = base | given
+    for name in SWEPT:
+        if len(set(values[name])) < len(values[name]):
+            raise ValueError(f"--{name.replace('_', '-')} {_show(values[name])} names a value twice: name each once")
     facts = spec(values["dataset"])
     widths = _widths(values["layers"], values["widths"], facts)
     names = _configurations(values, len(widths))
+    parts = [
+        _configs(values | dict(zip(SWEPT, part, strict=True)), names, widths, facts)
+        for part in itertools.product(*(values[name] for name in SWEPT))
+    ]
+    data_dir = check_data_dir(options.data_dir) if options.data_dir is not None else None
+    if options.out == "":
+        raise ValueError("--out is empty: name a folder, or leave it out")
+    out = check_out(Path(options.out or Path("runs") / (preset or facts.name)))
+    check_out(out / facts.name)
+    cut = {name: value for name, value in given.items() if preset is not None and value not in (base[name], said[name])}
+    return [Plan(configs, parse_seeds(values["seeds"]), facts, out, data_dir, cut) for configs in parts]
+
+
+def _configs(
+    values: dict[str, Any], names: list[tuple[str, ...]], widths: tuple[int, ...], facts: Spec
+) -> list[Config]:
     limit = check_limit(values["limit_train"], facts.train_size, "--limit-train")
     configs = [
         Config(
@@ -86,13 +106,7 @@ def make_plan(preset: str | None, preset_values: dict[str, Any], options: argpar
         for activations in names
     ]
     configs[0].steps_per_epoch(facts.train_size)
-    data_dir = check_data_dir(options.data_dir) if options.data_dir is not None else None
-    if options.out == "":
-        raise ValueError("--out is empty: name a folder, or leave it out")
-    out = check_out(Path(options.out or Path("runs") / (preset or facts.name)))
-    check_out(out / facts.name)
-    cut = {name: value for name, value in given.items() if preset is not None and value not in (base[name], said[name])}
-    return Plan(configs, parse_seeds(values["seeds"]), facts, out, data_dir, cut)
+    return configs
 
 
 def _implied(values: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -221,9 +222,16 @@ def read_all(out: Path) -> Iterator[Record | RecordError]:
 def summary(records: Iterable[Record]) -> list[dict[str, str]]:
     """Tidy rows, one per configuration and seed, sorted, in fixed formats, so that two runs compare with `diff`.
 
-    Accuracies are in percent, losses in nats. `test_accuracy` is empty for a diverged seed.
+    Accuracies are in percent, losses in nats. `test_accuracy` is empty for a diverged seed. Fields of the protocol in
+    which the records differ are columns of their own.
     """
-    rows = []
+    rows, records = [], list(records)
+    protocols = [asdict(record.config) for record in records]
+    differing = [
+        name
+        for name in (protocols[0] if protocols else ())
+        if name not in ("activations", "dataset", "epochs") and len({protocol[name] for protocol in protocols}) > 1
+    ]
     for record in sorted(records, key=lambda record: (record.config.dataset, record.config.name, record.config.digest)):
         config, never, diverged = record.config, record.never_predicted()[:, -1], record.diverged
         accuracy, arrays = record.test_accuracy()[:, -1], record.arrays
@@ -237,8 +245,13 @@ def summary(records: Iterable[Record]) -> list[dict[str, str]]:
                 | {"test_loss": f"{arrays['test_loss'][i, -1]:.5f}", "train_loss": f"{arrays['train_loss'][i, -1]:.5f}"}
                 | {"train_accuracy": f"{100 * arrays['train_accuracy'][i, -1]:.3f}"}
                 | {"classes_never_predicted": str(never[i]), "diverged": str(int(diverged[i])), "digest": config.digest}
+                | {name: _cell(getattr(config, name)) for name in differing}
             )
     return rows
+
+
+def _cell(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -249,7 +262,9 @@ def write_text(path: Path, text: str) -> None:
 def write_summary(path: Path, rows: Sequence[dict[str, str]]) -> None:
     """Write `summary.csv` atomically; the columns are the union of all rows', layers in order."""
     layers = sorted({key for row in rows for key in row if key.startswith("layer")}, key=lambda key: int(key[5:]))
-    columns = ["dataset", "configuration", *layers, "seed", "epochs", *SCORES, "digest"]
+    fixed = ["dataset", "configuration", *layers, "seed", "epochs", *SCORES, "digest"]
+    differing = dict.fromkeys(key for row in rows for key in row if key not in fixed)
+    columns = [*fixed[:-1], *differing, fixed[-1]]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()

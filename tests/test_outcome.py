@@ -21,7 +21,7 @@ RUN = {
 
 
 def plan_of(out, *argv: str) -> Plan:
-    return grid.plan_from(grid.parser(), [*argv, "--out", str(out)])[0]
+    return grid.plan_from(grid.parser(), [*argv, "--out", str(out)])[0][0]
 
 
 def make(config: Config, percent: list[float], *, seeds=None, dead=(), diverged=(), seconds: float = 3.0) -> Record:
@@ -100,7 +100,7 @@ def numbers_of(description: str) -> dict[str, str]:
 
 def test_description_counts_what_will_be_trained(tmp_path):
     plan = plan_of(tmp_path, *TINY, "--seeds", "3", "--batch-size", "100")
-    shown = numbers_of(outcome.describe(plan))
+    shown = numbers_of(outcome.describe([plan]))
     assert shown["configurations"].startswith("8: relu-relu-relu, ")
     assert shown["runs"] == "24, of which 24 to train"
     assert shown["model-steps"] == f"{24 * 4 * 15:,}"  # 1,437 examples: 14 full batches and one of 37
@@ -112,7 +112,7 @@ def test_estimate_comes_from_the_records_where_there_are_some(tmp_path):
     steps = 4 * 45
     for config, ms in zip(plan.configs, [2.0, 8.0, 5.0], strict=False):
         records.write(tmp_path, make(config, [50, 50], seconds=2 * steps * ms / 1e3))
-    shown = numbers_of(outcome.describe(plan))
+    shown = numbers_of(outcome.describe([plan]))
     assert shown["runs"] == "24, of which 18 to train"
     assert "5.00 ms per model-step" in shown["estimated time"]
     assert shown["estimated time"].startswith("0:00:16")  # 18 x 180 steps x 5 ms = 16.2 s
@@ -192,7 +192,7 @@ def test_finish_writes_what_the_plan_names_and_nothing_else(tmp_path):
     plan = plan_of(tmp_path / "out", *TINY, "--seeds", "2", "--configs", "relu-relu-relu", "sigmoid-relu-relu")
     for config in plan_of(tmp_path / "out", *TINY).configs[:5]:
         records.write(plan.out, make(config, [40, 50, 60], seeds=[0, 1, 5]))
-    text = outcome.finish(plan, "python -m experiments.grid --seeds 2")
+    text = outcome.finish([plan], "python -m experiments.grid --seeds 2")
     rows = list(csv.DictReader((plan.out / "summary.csv").read_text().splitlines()))
     named = [f"{row['configuration']} {row['seed']}" for row in rows]
     assert named == ["relu-relu-relu 0", "relu-relu-relu 1", "sigmoid-relu-relu 0", "sigmoid-relu-relu 1"]
@@ -210,3 +210,27 @@ def test_records_made_on_other_pixels_are_refused(tmp_path):
     outcome.check_same_data(plan, "from elsewhere; contents 0123abcd (the original)")
     with pytest.raises(ValueError, match=r"contents 0123abcd.*contents ffff0000"):
         outcome.check_same_data(plan, "cache; contents ffff0000 (the original)")
+
+
+def test_the_batch_size_of_the_text_is_compared_with_what_was_run(tmp_path):
+    text = beside(tmp_path, "--dataset", "cifar10")
+    assert "**Not the published protocol: run with batch 32 instead of 4.**" in text and "`cifar10_mlp`" in text
+    assert "Not the published" not in beside(tmp_path, "--dataset", "cifar10", "--batch-size", "4")
+
+
+def test_several_protocols_are_reported_apart(tmp_path):
+    plans, _ = grid.plan_from(grid.parser(), [*TINY, "--lr", "0.1", "0.2", "--out", str(tmp_path / "out")])
+    for plan, level in zip(plans, (40.0, 60.0), strict=True):
+        for config in plan.configs[:2]:
+            records.write(plan.out, make(config, [level, level + 1]))
+    text = outcome.finish([plan._replace(seeds=(0, 1)) for plan in plans], "command")
+    first, second = text.split("# digits (")[1:]
+    assert "lr 0.1 " in first and "40.50" in first and "60.50" not in first
+    assert "lr 0.2 " in second and "60.50" in second and "40.50" not in second
+    with (tmp_path / "out" / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["learning_rate"], row["test_accuracy"]) for row in rows} == {
+        *(("0.1", "40.00"), ("0.1", "41.00"), ("0.2", "60.00"), ("0.2", "61.00"))
+    }
+    assert "momentum" not in rows[0]  # the same in all
+    assert "in all" in outcome.describe(plans)

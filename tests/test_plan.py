@@ -9,13 +9,13 @@ import pytest
 from experiments import grid, presets, runtime
 from experiments.cli import check_out
 from experiments.plan import Plan
-from jaxact import activations, data
+from jaxact import activations, data, published
 
 TINY = ["--dataset", "digits", "--widths", "8", "6", "10"]
 
 
 def plan_of(*argv: str) -> Plan:
-    return grid.plan_from(grid.parser(), list(argv))[0]
+    return grid.plan_from(grid.parser(), list(argv))[0][0]
 
 
 BAD = [
@@ -26,6 +26,9 @@ BAD = [
     ("--activations relu tanh relu", "relu tanh relu"),
     ("--activations relu elu elu:alpha=1.0", "elu elu"),
     ("--activations relu all", "names an activation twice"),
+    ("--lr 0.1 0.2 0.1", "--lr 0.1 0.2 0.1 names a value twice"),
+    ("--preset optimizers --optimizer sgd", "--optimizer sgd contradicts preset 'optimizers'"),
+    ("--preset lr-sweep --lr 0.05", "--lr 0.05 contradicts preset 'lr-sweep'"),
     ("--activations softmax", "'softmax' is not elementwise"),
     ("--activations", "--activations"),
     ("--optimizer sdg", "'sdg': did you mean 'sgd'"),
@@ -264,3 +267,40 @@ def test_all_stands_for_every_elementwise_activation():
     for layer in range(3):
         assert {config.activations[layer] for config in plan.configs} == entries
     assert len(plan.configs) == 3 * (len(entries) - 1) + 1  # relu-relu-relu once
+
+
+def test_several_values_make_one_plan_per_combination():
+    plans, _ = grid.plan_from(grid.parser(), [*TINY, "--lr", "0.1", "0.2", "--optimizer", "sgd", "torch_adagrad"])
+    assert [(p.configs[0].optimizer, p.configs[0].learning_rate, p.configs[0].momentum) for p in plans] == [
+        *(("sgd", rate, 0.5) for rate in (0.1, 0.2)),
+        *(("torch_adagrad", rate, 0.0) for rate in (0.1, 0.2)),
+    ]
+    assert len({config.digest for plan in plans for config in plan.configs}) == 4 * 64
+    assert len({plan.out for plan in plans}) == 1
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS)
+def test_every_preset_makes_plans(preset):
+    plans, _ = grid.plan_from(grid.parser(), ["--preset", preset])
+    sizes = {"paper-batchnorm-one": 4, "cifar10-2layer": 16, "cifar10-4layer": 16, "lr-sweep": 2, "convergence": 3}
+    assert {len(plan.configs) for plan in plans} == {sizes.get(preset, 64)}
+    parts = {"paper-batchnorm-one": 3, "optimizers": 4, "lr-sweep": 10, "initialisers": 5}
+    assert len(plans) == parts.get(preset, 1) and not any(plan.cut for plan in plans)
+    cut, _ = grid.plan_from(grid.parser(), ["--preset", preset, "--seeds", "2"])
+    assert cut[0].cut == {"seeds": "2"}
+
+
+def test_the_protocols_are_those_published():
+    """Every published table of an MLP has a preset with its protocol, the two-activation networks excepted."""
+    plans = [p for name in presets.PRESETS for p in grid.plan_from(grid.parser(), ["--preset", name])[0]]
+    for name, theirs in published.TABLES.items():
+        if theirs.model == "mlp" and theirs.activations_per_layer == 1:
+            norm = tuple(range(1, len(theirs.widths))) if theirs.batch_norm == "all" else ()
+            assert any(
+                (c.dataset, (p.spec.features, *c.widths), c.batch_norm, c.optimizer.removeprefix("torch_"))
+                == (theirs.dataset, theirs.widths, norm, theirs.optimizer)
+                and (c.learning_rate, c.momentum, c.batch_size, c.epochs, c.init)
+                == (theirs.learning_rate, theirs.momentum, theirs.batch_size, theirs.epochs, theirs.initializer)
+                for p in plans
+                for c in p.configs[:1]
+            ), name
