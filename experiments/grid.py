@@ -40,6 +40,9 @@ def parser() -> Parser:
         help="(relu tanh sigmoid selu) any of the catalogue, all for every "
         "elementwise one, your own as package.module:function",
     )
+    protocol.add_argument(
+        "--halves", action="store_true", default=None, help="two activations per layer, one for each half of its units"
+    )
     protocol.add_argument("--layers", type=int, help="number of layers, the output layer included (3)")
     protocol.add_argument("--widths", nargs="+", type=int, metavar="N", help="units per layer (500 256 10)")
     protocol.add_argument("--configs", nargs="+", metavar="A-B-C", help="only these; * stands for any layers, quote it")

@@ -202,7 +202,7 @@ def beside_published(plan: Plan, found: Sequence[Record]) -> str | None:
     norm = {(): "none", tuple(range(1, len(c.widths) + 1)): "all"}.get(c.batch_norm, "some")
     ours = published.Protocol(
         c.dataset, "mlp", (plan.spec.features, *c.widths), norm, c.optimizer.removeprefix("torch_"), c.learning_rate,
-        c.momentum, c.batch_size, c.epochs, initializer=c.init,
+        c.momentum, c.batch_size, c.epochs, 1 + c.paired, c.init,
     )  # fmt: skip
     lengths = dict.fromkeys((c.epochs, *sorted({protocol.epochs for protocol in published.TABLES.values()})))
     batches = [c.batch_size]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from experiments.cli import check_out
 from experiments.presets import CUTS, HIDDEN_WIDTHS, STUDY, SWEPT
 from jaxact.activations import names as catalogue_names
-from jaxact.config import Config, combinations, parse_batch_norm, parse_seeds, select
+from jaxact.config import Config, combinations, halves_of, parse_batch_norm, parse_seeds, select
 from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
 
 STUDY_MOMENTUM = 0.5
@@ -41,7 +41,9 @@ class Plan(NamedTuple):
     @property
     def choices(self) -> tuple[str, ...]:
         """Every activation that some configuration uses, in order of first use."""
-        return tuple(dict.fromkeys(name for config in self.configs for name in config.activations))
+        return tuple(
+            dict.fromkeys(half for config in self.configs for name in config.activations for half in halves_of(name))
+        )
 
 
 def make_plans(preset: str | None, preset_values: dict[str, Any], options: argparse.Namespace) -> list[Plan]:
@@ -148,6 +150,8 @@ def _configurations(values: dict[str, Any], layers: int) -> list[tuple[str, ...]
     activations = [Config(activations=(name,), widths=(1,)).name for name in named]
     if len(set(activations)) < len(activations):
         raise ValueError(f"--activations {_show(activations)} names an activation twice: name each once")
+    if values["halves"]:
+        activations = ["+".join(pair) for pair in itertools.combinations_with_replacement(activations, 2)]
     if values["configs"] is None:
         return combinations(activations, layers)
     return select(values["configs"], activations, layers)

@@ -5,6 +5,7 @@ from typing import Any
 STUDY: dict[str, Any] = {
     "dataset": "mnist",
     "activations": ["relu", "tanh", "sigmoid", "selu"],
+    "halves": False,
     "layers": None,
     "widths": None,
     "configs": None,
@@ -57,6 +58,7 @@ _NAMED: dict[str, tuple[str, dict[str, Any]]] = {
         {"configs": ["relu-relu-relu", "sigmoid-sigmoid-sigmoid"], "lr": SWEEP},
     ),
     "convergence": ("three combinations for 50 epochs", {"configs": CLASSIC, "epochs": 50}),
+    "two-activations": ("each layer in two halves with an activation each: 1,000 combinations", {"halves": True}),
     "fashion": ("Fashion-MNIST at the study's protocol", {"dataset": "fashion_mnist"}),
     "initialisers": ("the 64 combinations with five initialisers", {"init": EVERY_INIT}),
 }

@@ -53,7 +53,8 @@ class Config:
 
     Attributes:
         dataset: name of the data set (see `jaxact.data.specs`).
-        activations: one catalogue name per layer, the output layer included.
+        activations: one catalogue name per layer, the output layer included; or two joined by `+`, one for each half
+            of the layer's units (the first ⌊n/2⌋, and the rest), in every layer.
         widths: units of every layer, the output layer included.
         batch_norm: numbers of the layers (from 1) with batch norm before their activation.
         init: name of the initialiser of kernels and biases.
@@ -113,12 +114,13 @@ class Config:
     def _check_layers(self) -> None:
         if not self.activations:
             raise ValueError("activations is empty: name one activation per layer, e.g. relu-sigmoid-relu")
-        for activation in self.activations:
-            entry = catalogue.get(activation)
-            if entry.kind != "elementwise":
-                known = ", ".join(catalogue.names("elementwise"))
-                raise ValueError(f"activation {activation!r} is not elementwise, a layer needs one of: {known}")
-        object.__setattr__(self, "activations", tuple(catalogue.get(name).spec for name in self.activations))
+        object.__setattr__(self, "activations", tuple(canonical(name) for name in self.activations))
+        plain = [name for name in self.activations if len(halves_of(name)) == 1]
+        if 0 < len(plain) < len(self.activations):
+            raise ValueError(
+                f"{self.name} mixes layers of one activation with layers of two halves: "
+                f"write {plain[0]}+{plain[0]} for {plain[0]}"
+            )
         for width in self.widths:
             _positive("each width", width, int)
         if len(self.widths) != len(self.activations):
@@ -132,6 +134,11 @@ class Config:
                 f"batch_norm must name layers from 1 to {len(self.widths)}, each once, got {list(self.batch_norm)}"
             )
         object.__setattr__(self, "batch_norm", tuple(sorted(map(int, self.batch_norm))))
+
+    @property
+    def paired(self) -> bool:
+        """Whether the layers are split in two halves with an activation each (`relu+tanh`)."""
+        return len(halves_of(self.activations[0])) == 2
 
     @property
     def name(self) -> str:
@@ -178,6 +185,28 @@ class Config:
         return -(-n // self.batch_size)
 
 
+def halves_of(name: str) -> tuple[str, ...]:
+    """`relu+tanh` → ('relu', 'tanh'); a plain name → itself alone."""
+    return tuple(re.split(r"\+(?=[A-Za-z])", name))
+
+
+def canonical(name: str) -> str:
+    """The name of a layer's activation, or of those of its two halves, as the catalogue writes it.
+
+    Raises:
+        ValueError: an unknown name, one that is not elementwise, or another number of halves than two.
+    """
+    halves = halves_of(name)
+    if len(halves) > 2 or name[:1] == "+" or name[-1:] == "+":
+        raise ValueError(f"activation {name!r} does not name one or two halves: write relu, or relu+tanh")
+    entries = [catalogue.get(half) for half in halves]
+    for half, entry in zip(halves, entries, strict=True):
+        if entry.kind != "elementwise":
+            known = ", ".join(catalogue.names("elementwise"))
+            raise ValueError(f"activation {half!r} is not elementwise, a layer needs one of: {known}")
+    return "+".join(entry.spec for entry in entries)
+
+
 def split_name(name: str) -> tuple[str, ...]:
     """`relu-elu:alpha=0.5-relu` → ('relu', 'elu:alpha=0.5', 'relu'): a hyphen before a letter separates layers."""
     return tuple(re.split(r"-(?=[A-Za-z])", name))
@@ -220,7 +249,7 @@ def select(patterns: Sequence[str], activations: Sequence[str], layers: int) -> 
                 )
             found |= dict.fromkeys(matches)
             continue
-        names = tuple(catalogue.get(name).spec for name in split_name(pattern))
+        names = tuple(canonical(name) for name in split_name(pattern))
         if len(names) != layers:
             raise ValueError(f"configuration {pattern!r} has {len(names)} activations, the network has {layers} layers")
         if names in named:

@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxact import activations as catalogue
 from jaxact import training
-from jaxact.config import MAX_SEED, Config
+from jaxact.config import MAX_SEED, Config, halves_of
 from jaxact.data import Dataset
 from jaxact.parallel import MEMBERS, SHARED, fitting_size, make_mesh, over_members, resolve_strategy
 from jaxact.probes import Probe
@@ -78,7 +78,7 @@ class Ensemble:
         """Place the data on the devices and compile.
 
         Args:
-            config: the architecture and protocol; its own activations are ignored.
+            config: the architecture and protocol; of its own activations only counts whether they come in halves.
             choices: every catalogue name that a job may use.
             data: standardised arrays.
             size: members per call, see `fitting_size`; one per device if None.
@@ -112,9 +112,13 @@ class Ensemble:
         self.compile_seconds = time.perf_counter() - started
 
     def _member_bytes(self) -> int:
-        which = np.zeros(len(self.config.widths), np.int32)
+        which = np.array(self._first(), np.int32)
         state = jax.eval_shape(self._program.initialise, 0, which, self.example)
         return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+
+    def _first(self) -> list[Any]:
+        """The first choice in every layer."""
+        return [[0, 0] if self.config.paired else 0] * len(self.config.widths)
 
     def _put(self, tree: Any, spec: PartitionSpec) -> Any:
         return jax.device_put(tree, NamedSharding(self.mesh, spec))
@@ -132,7 +136,7 @@ class Ensemble:
             program.epoch, self.mesh, self.strategy, (False, False, alone, True, True, True), donate=(0,)
         )
         scores = over_members(evaluate, self.mesh, self.strategy, (False, alone, True, True))
-        seeds, which = self._members([(self.config, 0)], [[0] * len(self.config.widths)])
+        seeds, which = self._members([(self.config, 0)], [self._first()])
         sharding = NamedSharding(self.mesh, MEMBERS)
         state = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -150,7 +154,7 @@ class Ensemble:
     def _number(self, number: int) -> Any:
         return self._put(np.int32(number), SHARED)
 
-    def _members(self, jobs: Sequence[Job], which: list[list[int]]) -> tuple[Any, Any]:
+    def _members(self, jobs: Sequence[Job], which: list[list[Any]]) -> tuple[Any, Any]:
         padded = [*jobs, *[jobs[-1]] * (self.size - len(jobs))]
         seeds = self._put(np.array([seed for _, seed in padded], np.int32), MEMBERS)
         if self.strategy == "vmap":
@@ -191,7 +195,10 @@ class Ensemble:
                     raise ValueError(
                         f"a job has {field} {theirs!r}, this ensemble {ours!r}: make another ensemble for it"
                     )
-            for name in set(config.activations) - set(self.choices):
+            if config.paired != self.config.paired:
+                raise ValueError(f"{config.name} and {self.config.name} differ in halves: make another ensemble for it")
+            used = {half for layer in config.activations for half in halves_of(layer)}
+            for name in used - set(self.choices):
                 raise ValueError(
                     f"a job uses {name}, the ensemble has {', '.join(self.choices)}: add it to the choices"
                 )
@@ -238,8 +245,7 @@ def train_seeds(
     if len(set(seeds)) < len(seeds) or not all(0 <= seed <= MAX_SEED for seed in seeds):
         raise ValueError(f"seeds must be distinct and from 0 to {MAX_SEED}, got {list(seeds)[:9]}")
     size = len(seeds) if resolve_strategy(strategy) == "vmap" else None
-    ensemble = Ensemble(
-        config, tuple(dict.fromkeys(config.activations)), data, size=size, strategy=strategy, probe=probe
-    )
+    choices = tuple(dict.fromkeys(half for name in config.activations for half in halves_of(name)))
+    ensemble = Ensemble(config, choices, data, size=size, strategy=strategy, probe=probe)
     parts = [history for _, history in run_jobs(ensemble, [(config, seed) for seed in seeds])]
     return jax.tree.map(lambda *column: np.concatenate(column), *parts)

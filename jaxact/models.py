@@ -104,14 +104,23 @@ class Activate(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "*batch units"], which: Int[Array, ""], *, train: bool = False
+        self, x: Float[Array, "*batch units"], which: Int[Array, "*halves"], *, train: bool = False
     ) -> Float[Array, "*batch units"]:
-        """φ(x) for φ = choices[which]."""
+        """φ(x) for φ = choices[which]; of two indices, one for the first ⌊n/2⌋ units and one for the rest."""
         entries = [catalogue.get(name) for name in self.choices]
         theta = self._theta(entries, which)
         noise = any(entry.stochastic for entry in entries) and train and not self.is_initializing()
         key = self.make_rng("noise") if noise else None
+        if not which.ndim:
+            return self._evaluate(entries, x, which, theta, key)
+        parts = jnp.split(x, [x.shape[-1] // 2], axis=-1)
+        rows = [None, None] if theta is None else list(theta)
+        keys = [None, None] if key is None else list(jax.random.split(key))
+        halves = zip(parts, which, rows, keys, strict=True)
+        return jnp.concatenate([self._evaluate(entries, *half) for half in halves], axis=-1)
 
+    @staticmethod
+    def _evaluate(entries: list[catalogue.Activation], x: Array, which: Array, theta: Any, key: Any) -> Array:
         def branch(entry: catalogue.Activation) -> Callable[[Array], Array]:
             count = len(entry.start)
             return lambda h: entry(
@@ -123,7 +132,9 @@ class Activate(nn.Module):
         branches = [branch(entry) for entry in entries]
         return branches[0](x) if len(branches) == 1 else jax.lax.switch(which, branches, x)
 
-    def _theta(self, entries: list[catalogue.Activation], which: Int[Array, ""]) -> Float[Array, " p"] | None:
+    def _theta(
+        self, entries: list[catalogue.Activation], which: Int[Array, "*halves"]
+    ) -> Float[Array, "*halves p"] | None:
         size = max(len(entry.start) for entry in entries)
         if not size:
             return None
@@ -152,22 +163,22 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "*batch features"], which: Int[Array, " layers"], *, train: bool = False
+        self, x: Float[Array, "*batch features"], which: Int[Array, " layers *halves"], *, train: bool = False
     ) -> tuple[Float[Array, "*batch classes"], dict[str, Float[Array, "*batch _"]]]:
         """Forward pass.
 
         Args:
             x: standardised inputs; leading axes are batch axes.
-            which: one index into `choices` per layer.
+            which: one index into `choices` per layer, or two, one for each half of its units.
             train: batch norm uses and updates batch statistics; random activations draw from the rng `noise`.
 
         Returns:
             logits (the activated output of the last layer) and the pre-activations `layer1`, `layer2`, … (what each
             activation receives, so after batch norm where there is one).
         """
-        if which.shape != (len(self.widths),):
+        if which.shape not in ((len(self.widths),), (len(self.widths), 2)):
             raise ValueError(
-                f"which has shape {which.shape}, the network {len(self.widths)} layers: one index per layer"
+                f"which has shape {which.shape}, the network {len(self.widths)} layers: one index per layer, or two"
             )
         pre_activations = {}
         for layer, width in enumerate(self.widths, start=1):

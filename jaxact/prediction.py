@@ -92,6 +92,8 @@ def predict(config: Config, features: int, data: InputStatistics, inputs: int) -
     """
     if config.batch_norm:
         raise ValueError(f"batch norm on layers {list(config.batch_norm)} has no theory here: leave it out, or train")
+    if config.paired:
+        raise ValueError(f"{config.name}: layers of two halves have no theory here: name one activation per layer")
     features, inputs = check_count("features", features), check_count("inputs", inputs)
     q0, c0 = check_variance("q0", data.q, positive=True), check_correlation("c0", data.c)
     if inputs > 1 and c0 < -1 / (inputs - 1):

@@ -85,7 +85,7 @@ def make_probe(model: MLP) -> Callable[..., Probe]:
 
     def probe(
         variables: Any,
-        which: Int[Array, " layers"],
+        which: Int[Array, " layers *halves"],
         test: Float[Array, "tests features"],
         images: Float[Array, "examples features"],
         labels: Int[Array, " examples"],
@@ -182,9 +182,12 @@ def _jacobians(affine: tuple[propagation.Affine, ...], layers: list[Layer]) -> d
     return {"apjn": apjn.mean(0), "singular_values": jnp.median(values, axis=0)}
 
 
-def _certified(affine: tuple[propagation.Affine, ...], ranges: Float[Array, "layers 2"]) -> Int[Array, " layers"]:
+def _certified(
+    affine: tuple[propagation.Affine, ...], ranges: Float[Array, "layers *halves 2"]
+) -> Int[Array, " layers"]:
     counts = [jnp.asarray(0)]
     for (kernel, bias), limits in zip(affine[1:], ranges[:-1], strict=True):
-        _, highest = health.interval_bounds(kernel, bias, limits[0], limits[1])
+        lower, upper = (propagation.per_unit(limits[..., end], len(kernel)) for end in (0, 1))
+        _, highest = health.interval_bounds(kernel, bias, lower, upper)
         counts.append((highest <= 0).sum())
     return jnp.stack(counts)

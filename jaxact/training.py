@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from jaxact import activations as catalogue
 from jaxact import metrics, optimizers, probes
-from jaxact.config import Config
+from jaxact.config import Config, halves_of
 from jaxact.models import MLP
 
 INIT, SHUFFLE, NOISE = range(3)
@@ -79,9 +79,10 @@ def make_model(config: Config, choices: tuple[str, ...]) -> MLP:
     return MLP(config.widths, choices, config.batch_norm, config.init, config.output_bias)
 
 
-def which_of(config: Config, choices: tuple[str, ...]) -> list[int]:
-    """The index into `choices` of every layer's activation."""
-    return [choices.index(name) for name in config.activations]
+def which_of(config: Config, choices: tuple[str, ...]) -> list[Any]:
+    """The index into `choices` of every layer's activation; of both halves', a pair per layer, where it has two."""
+    indices = [[choices.index(half) for half in halves_of(name)] for name in config.activations]
+    return indices if config.paired else [index for (index,) in indices]
 
 
 def make_step(model: MLP, optimizer: optax.GradientTransformation, *, noise: bool) -> Callable[..., Any]:

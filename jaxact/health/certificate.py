@@ -55,17 +55,21 @@ def interval_certificate(
 def interval_bounds(
     kernel: Float[Array, "inputs units"],
     bias: Float[Array, " units"],
-    lower: float | Float[Array, ""],
-    upper: float | Float[Array, ""],
+    lower: float | Float[Array, "*inputs"],
+    upper: float | Float[Array, "*inputs"],
 ) -> tuple[Float[Array, " units"], Float[Array, " units"]]:
-    """Infimum and supremum of the pre-activation of every unit; the arguments are those of `interval_certificate`."""
+    """Infimum and supremum of the pre-activation of every unit.
+
+    The arguments are those of `interval_certificate`; the limits may be given for each input.
+    """
     up, down = jnp.maximum(kernel, 0), jnp.minimum(kernel, 0)
     return _weighted(up, lower) + _weighted(down, upper) + bias, _weighted(up, upper) + _weighted(down, lower) + bias
 
 
 def _weighted(weights: Array, limit: float | Array) -> Array:
     """Σ w·limit, with 0·inf = 0."""
-    return jnp.where(weights == 0, 0, weights * limit).sum(0)
+    each = jnp.broadcast_to(limit, weights.shape[:1])[:, None]
+    return jnp.where(weights == 0, 0, weights * each).sum(0)
 
 
 def gradient_coherence(gradient: Float[Array, "inputs units"]) -> Float[Array, " units"]:

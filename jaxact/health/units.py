@@ -85,10 +85,11 @@ def count_states(
     h: Float[Array, "cases units"],
     value: Float[Array, "cases units"],
     slope: Float[Array, "cases units"],
-    threshold: Float[Array, ""] | float,
+    threshold: Float[Array, "*units"] | float,
 ) -> UnitCounts:
-    """`count_units` where φ(h) and φ'(h) are known already; saturated is |φ'| < threshold."""
+    """`count_units` where φ(h) and φ'(h) are known already; saturated is |φ'| < threshold, of all units or of each."""
     slope, finite = jnp.abs(slope), jnp.isfinite(h)
+    threshold = jnp.broadcast_to(threshold, h.shape[-1:])[None, :]
 
     def count(state: Bool[Array, "cases units"]) -> Int[Array, " units"]:
         return state.sum(0)

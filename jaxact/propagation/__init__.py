@@ -20,6 +20,7 @@ from jaxact.propagation.network import (
     mlp_nonlinearities,
     no_perturbation,
     nonlinearity,
+    per_unit,
 )
 from jaxact.propagation.partial_norms import Estimate, apjn, average, chain_apjn, hutchinson_apjn
 from jaxact.propagation.spectra import Spectrum, spectrum, summarise_spectrum
@@ -57,6 +58,7 @@ __all__ = [
     "nonlinearity",
     "norms",
     "partial_jacobian",
+    "per_unit",
     "probe",
     "spectral_norm",
     "spectrum",

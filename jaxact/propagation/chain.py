@@ -25,7 +25,7 @@ class Chain(NamedTuple):
     slopes: tuple[Float[Array, " _"], ...]
 
 
-def mlp_chain(model: MLP, variables: Any, which: Int[Array, " layers"], x: Float[Array, " features"]) -> Chain:
+def mlp_chain(model: MLP, variables: Any, which: Int[Array, " layers *halves"], x: Float[Array, " features"]) -> Chain:
     """The kernels and slopes of an `MLP` in evaluation mode at one example.
 
     Batch norm uses the statistics in `variables`, as constants: see `full_batch_statistics`.

@@ -24,11 +24,12 @@ class Nonlinearity(NamedTuple):
 
     Attributes:
         fn: φ, elementwise.
-        steepest: sup |φ'|, as the catalogue states it (for learnable parameters at their start values).
+        steepest: sup |φ'|, as the catalogue states it (for learnable parameters at their start values); one value per
+            unit where the layer's halves have activations of their own.
     """
 
     fn: Callable[[Array], Array]
-    steepest: Float[Array, ""] | float
+    steepest: Float[Array, "*units"] | float
 
     def slope(self, h: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
         """φ'(h)."""
@@ -60,7 +61,7 @@ def nonlinearity(spec: str) -> Nonlinearity:
     return Nonlinearity(entry, entry.lipschitz)
 
 
-def mlp_nonlinearities(model: MLP, variables: Any, which: Int[Array, " layers"]) -> dict[str, Nonlinearity]:
+def mlp_nonlinearities(model: MLP, variables: Any, which: Int[Array, " layers *halves"]) -> dict[str, Nonlinearity]:
     """The activation of every layer of an `MLP`, by layer name; which one it is stays data."""
     steepest = jnp.array([nonlinearity(name).steepest for name in model.choices])
 
@@ -72,12 +73,19 @@ def mlp_nonlinearities(model: MLP, variables: Any, which: Int[Array, " layers"])
         def fn(h: Array) -> Any:
             return Activate(model.choices).apply(own, h, index)
 
-        return Nonlinearity(fn, steepest[index])
+        return Nonlinearity(fn, per_unit(steepest[index], model.widths[layer - 1]))
 
     return {f"layer{layer}": of_layer(layer) for layer in range(1, len(model.widths) + 1)}
 
 
-def mlp_network(model: MLP, variables: Any, which: Int[Array, " layers"], *, train: bool = False) -> Network:
+def per_unit(values: Float[Array, "*halves"], units: int) -> Float[Array, "*units"]:
+    """A value of a layer as it is; those of its two halves spread over its units."""
+    if not values.ndim:
+        return values
+    return jnp.concatenate([jnp.full(units // 2, values[0]), jnp.full(units - units // 2, values[1])])
+
+
+def mlp_network(model: MLP, variables: Any, which: Int[Array, " layers *halves"], *, train: bool = False) -> Network:
     """An `MLP` that accepts perturbations; without any it equals `model.apply`.
 
     Args:
@@ -134,7 +142,7 @@ def mlp_affine(model: MLP, variables: Any) -> tuple[Affine, ...]:
 def full_batch_statistics(
     model: MLP,
     variables: Any,
-    which: Int[Array, " layers"],
+    which: Int[Array, " layers *halves"],
     images: Float[Array, "examples features"],
     *,
     chunk: int = 1000,

@@ -29,7 +29,7 @@ class Propagation(NamedTuple):
 def probe(
     model: MLP,
     variables: Any,
-    which: Int[Array, " layers"],
+    which: Int[Array, " layers *halves"],
     images: Float[Array, "examples features"],
     *,
     chunk: int = 100,
