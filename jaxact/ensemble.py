@@ -15,7 +15,7 @@ from jaxact import training
 from jaxact.config import MAX_SEED, Config, halves_of
 from jaxact.data import Dataset
 from jaxact.parallel import MEMBERS, SHARED, fitting_size, make_mesh, over_members, resolve_strategy
-from jaxact.probes import Probe
+from jaxact.probes import Probe, make_probe
 
 Job = tuple[Config, int]
 
@@ -126,10 +126,12 @@ class Ensemble:
     def _compile(self, probe: bool) -> tuple[Any, Any, Any]:
         program = self._program
         alone = self.strategy == "vmap"
-        look = training.make_probe(self.config, self.choices) if probe else None
+        look = make_probe(training.make_model(self.config, self.choices)) if probe else None
 
         def evaluate(state: Any, which: Any, test: Any, train: Any) -> tuple[training.Evaluation, Any]:
-            return program.evaluate(state, which, *test), look(state, which, test[0], *train) if look else None
+            scores = program.evaluate(state, which, *test)
+            variables = {"params": state.params, "batch_stats": state.batch_stats}
+            return scores, look(variables, which, test[0], *train) if look else None
 
         start = over_members(program.initialise, self.mesh, self.strategy, (False, alone, True))
         epoch = over_members(

@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from jaxact import activations as catalogue
-from jaxact import metrics, optimizers, probes
+from jaxact import metrics, optimizers
 from jaxact.config import Config, halves_of
 from jaxact.models import MLP
 
@@ -178,18 +178,3 @@ def make_program(config: Config, choices: tuple[str, ...]) -> Program:
         return TrainState(params, variables.get("batch_stats", {}), optimizer.init(params))
 
     return Program(initialise, make_epoch(step, config.batch_size), make_evaluate(model, config.widths[-1]))
-
-
-def make_probe(config: Config, choices: tuple[str, ...]) -> Callable[..., probes.Probe]:
-    """The probe of one member: (state, which, test images, training images, training labels) → `probes.Probe`.
-
-    Args:
-        config: the architecture.
-        choices: the catalogue names that `which` indexes.
-    """
-    look = probes.make_probe(make_model(config, choices))
-
-    def probe(state: TrainState, which: Array, test: Array, images: Array, labels: Array) -> probes.Probe:
-        return look({"params": state.params, "batch_stats": state.batch_stats}, which, test, images, labels)
-
-    return probe
