@@ -25,9 +25,9 @@ from jaxact.planar import DATASETS, activation
 
 MODULE = "experiments.planar"
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "sigmoid_wrong_derivative")
-HIDDEN = ("1", "2", "3", "4", "5", "20", "50", "100", "4x4", "20x20")
+HIDDEN = ("1", "2", "3", "4", "5", "20", "50", "100", "4x4", "10x10")
 OTHER_HIDDEN = ("4",)
-RATES = (0.1, 0.3, 1.2, 2.4, 4.8)
+RATES = (0.1, 0.3, 1.2, 4.8)
 INITS = ("course", "lecun")
 MOST_UNITS, MOST_LAYERS, MOST_STEPS = 1000, 10, 1_000_000
 
@@ -71,7 +71,7 @@ def parser() -> Parser:
     layers = f"units of the hidden layers, such as 4 or 20x20 (flower: {' '.join(HIDDEN)}; the others: 4)"
     add("--hidden", nargs="+", metavar="N", help=layers)
     add("--inits", nargs="+", default=(), choices=INITS, help="weights (course; with several hidden layers lecun too)")
-    add("--rates", nargs="+", type=float, default=RATES, metavar="R", help="learning rates (0.1 0.3 1.2 2.4 4.8)")
+    add("--rates", nargs="+", type=float, default=RATES, metavar="R", help="learning rates (0.1 0.3 1.2 4.8)")
     add("--seeds", default="9", help="a count (9) or a list such as 0,3,17-25; the course's is 2")
     add("--steps", type=int, default=5000, help="gradient steps of the sweep (5000, as in the course)")
     add("--thread-steps", type=int, default=10000, metavar="N", help="of the reported settings; 0 skips them (10000)")

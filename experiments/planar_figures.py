@@ -21,6 +21,7 @@ CLASSES = ("#0072B2", "#D55E00")
 FILLS = ("#BFDBEC", "#F5D7BF")
 GRID = 150
 MOST = 8
+RATE_SIZES = ("4", "20", "100")
 DPI = 90
 
 
@@ -34,29 +35,19 @@ def check_installed() -> None:
 
 def draw(plan: "Plan", found: Sequence[Measured]) -> list[str]:
     """Draw what the results allow into the plan's folder; return the file names."""
-    first = [done for done in found if done.cell.part == "sweep" and done.cell.dataset == plan.datasets[0]]
-    others = [done for done in found if done.cell.part == "sweep" and done.cell.dataset != plan.datasets[0]]
-    thread = [done for done in found if done.cell.part == "thread"]
-    figures = {"sizes.png": sizes(plan, first)}
-    if len(plan.rates) > 1:
-        figures["rates.png"] = rates(plan, first)
-    if thread:
-        figures["costs.png"] = costs(thread)
-    shallow = [done for done in first if len(done.cell.hidden) == 1] or first
-    figures["boundaries.png"] = boundaries(shallow, by_row="activation", by_column="layers")
-    if others:
-        figures["boundaries_others.png"] = boundaries(others, by_row="dataset", by_column="activation")
+    parts = [[done for done in found if done.cell.part == part] for part in ("thread", "sweep")]
+    figures = {"costs.png": costs(plan, parts[0])} if parts[0] else {}
+    figures |= {"sweep.png": sweep(plan, parts[1]), "boundaries.png": boundaries(plan, parts[1])}
     for name, figure in figures.items():
         figure.savefig(plan.out / name, dpi=DPI)
     return list(figures)
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float], **options: Any) -> "tuple[Figure, np.ndarray]":
-    """A figure of panels of a size in inches."""
+def _figure(width: float, height: float) -> "Figure":
+    """An empty figure of a size in inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _style(plan: "Plan", activation: str) -> dict[str, Any]:
@@ -64,12 +55,27 @@ def _style(plan: "Plan", activation: str) -> dict[str, Any]:
     return {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 5, "label": activation}
 
 
-def sizes(plan: "Plan", found: Sequence[Measured]) -> "Figure":
+def sweep(plan: "Plan", found: Sequence[Measured]) -> "Figure":
+    """On the first data set: accuracy by size, and by learning rate for up to three sizes."""
+    mine = [done for done in found if done.cell.dataset == plan.datasets[0]]
+    figure = _figure(11, 7.5)
+    top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
+    axes = top.subplots()
+    _sizes(axes, plan, mine)
+    layers = list(dict.fromkeys(d.cell.layers for d in sorted(mine, key=lambda d: d.cell.hidden)))
+    wanted = [name for name in RATE_SIZES if name in layers] or layers[:3]
+    panels = bottom.subplots(1, len(wanted), sharey=True, squeeze=False)[0]
+    for panel, name in zip(panels, wanted, strict=True):
+        _rates(panel, plan, [d for d in mine if d.cell.layers == name])
+    panels[0].set_ylabel(f"training accuracy (%), mean of {len(plan.seeds)} seeds")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _sizes(axes: "Axes", plan: "Plan", found: Sequence[Measured]) -> None:
     """Accuracy of every size at its own best learning rate; bars from the lowest to the highest seed."""
     names = {(d.cell.hidden, d.cell.init): f"{d.cell.layers}\n{d.cell.init}" for d in found}
     order = sorted(names, key=lambda key: (len(key[0]), key[0], key[1]))
-    figure, panels = _figure(1, 1, (max(6.0, 0.8 * len(order) + 1), 4))
-    axes = panels[0, 0]
     for i, activation in enumerate(plan.activations):
         mine = {(d.cell.hidden, d.cell.init): d.accuracy[d.best] for d in found if d.cell.activation == activation}
         x = np.arange(len(order)) + (i - (len(plan.activations) - 1) / 2) * 0.6 / len(plan.activations)
@@ -83,40 +89,33 @@ def sizes(plan: "Plan", found: Sequence[Measured]) -> "Figure":
         f"{found[0].cell.dataset}: each network at its best learning rate, {len(plan.seeds)} seeds, min to max"
     )
     axes.grid(axis="y", alpha=0.3)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    return figure
 
 
-def rates(plan: "Plan", found: Sequence[Measured]) -> "Figure":
-    """Accuracy over the learning rate, mean of the seeds, for up to three sizes."""
-    layers = list(dict.fromkeys(d.cell.layers for d in sorted(found, key=lambda d: d.cell.hidden)))
-    wanted = [name for name in ("4", "20", "100") if name in layers] or layers[:3]
-    figure, panels = _figure(1, len(wanted), (max(3.6, 6 / len(wanted)), 3.8), sharey=True)
-    for axes, name in zip(panels[0], wanted, strict=True):
-        for done in (d for d in found if d.cell.layers == name and d.cell.init == found[0].cell.init):
-            axes.plot(done.cell.rates, done.accuracy.mean(axis=1), **_style(plan, done.cell.activation))
-        axes.set_xscale("log")
-        ticks = found[0].cell.rates
-        axes.set_xticks(ticks, [f"{rate:g}" for rate in ticks])
-        axes.minorticks_off()
-        axes.axvline(COURSE_RATE, color="grey", linewidth=1, linestyle=":")
-        axes.set_title(f"{found[0].cell.dataset}, {name} hidden units")
-        axes.set_xlabel("learning rate (dotted: the course's)")
-        axes.grid(alpha=0.3)
-    panels[0, 0].set_ylabel(f"training accuracy (%), mean of {len(plan.seeds)} seeds")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    return figure
+def _rates(axes: "Axes", plan: "Plan", found: Sequence[Measured]) -> None:
+    """Accuracy of one size over the learning rate, with the first initial weights that were tried."""
+    for done in (d for d in found if d.cell.init == found[0].cell.init):
+        axes.plot(done.cell.rates, done.accuracy.mean(axis=1), **_style(plan, done.cell.activation))
+    axes.set_xscale("log")
+    axes.set_xticks(plan.rates, [f"{rate:g}" for rate in plan.rates])
+    axes.minorticks_off()
+    axes.axvline(COURSE_RATE, color="grey", linewidth=1, linestyle=":")
+    axes.set_title(f"{found[0].cell.layers} hidden units")
+    axes.set_xlabel("learning rate (dotted: the course's)")
+    axes.grid(alpha=0.3)
 
 
-def costs(thread: Sequence[Measured]) -> "Figure":
+def costs(plan: "Plan", thread: Sequence[Measured]) -> "Figure":
     """The cost over the steps in the reported settings: one panel for several learning rates, one for the rest."""
-    figure, panels = _figure(1, 2, (5.2, 3.8), sharey=True)
+    figure = _figure(10.4, 3.8)
+    panels = figure.subplots(1, 2, squeeze=False, sharey=True)
     single = [done for done in thread if len(done.cell.rates) == 1]
     several = [done for done in thread if len(done.cell.rates) > 1]
     shades = ("#000000", "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00")
-    for done, shade in zip(single, shades, strict=False):
-        label = f"{done.cell.activation}, {done.cell.layers} units, {done.cell.rates[0]:g}"
-        panels[0, 0].plot(done.trace_steps, done.trace[0, done.shown], color=shade, label=label, linewidth=1.2)
+    names = list(dict.fromkeys([*plan.activations, *(done.cell.activation for done in thread)]))
+    for done in single:
+        line = {"color": COLOURS[names.index(done.cell.activation) % MOST], "linewidth": 1.2}
+        line |= {"label": f"{done.cell.activation}, {done.cell.layers} units, {done.cell.rates[0]:g}"}
+        panels[0, 0].plot(done.trace_steps, done.trace[0, done.shown], **line)
     for done in several:
         for i, shade in zip(range(len(done.cell.rates)), shades, strict=False):
             line = {"color": shade, "label": f"{done.cell.rates[i]:g}", "linewidth": 0.9}
@@ -132,36 +131,39 @@ def costs(thread: Sequence[Measured]) -> "Figure":
     return figure
 
 
-def boundaries(found: Sequence[Measured], *, by_row: str, by_column: str) -> "Figure":
-    """Where each network says class 0 and class 1, at its best learning rate, with the points it was trained on."""
-    ordered = sorted(found, key=lambda done: done.cell.hidden)
-    table = {(getattr(d.cell, by_row), getattr(d.cell, by_column)): d for d in reversed(ordered)}
-    rows = list(dict.fromkeys(getattr(d.cell, by_row) for d in found))[:MOST]
-    columns = list(dict.fromkeys(getattr(d.cell, by_column) for d in ordered))[:MOST]
-    figure, panels = _figure(len(rows), len(columns), (1.7, 1.8))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            axes: Axes = panels[i, j]
-            axes.set_xticks([])
-            axes.set_yticks([])
-            if (row, column) in table:
-                _regions(axes, table[row, column])
-    for axes, column in zip(panels[0], columns, strict=True):
-        axes.set_title(
-            f"{column} units\n{axes.get_title()}" if by_column == "layers" else f"{column}\n{axes.get_title()}"
-        )
-    for axes, row in zip(panels[:, 0], rows, strict=True):
-        axes.set_ylabel(row.replace("_", "\n", 1))
-    figure.supxlabel(
-        "across $x_1$, up $x_2$; class 0 blue, 1 vermilion; above each panel its learning rate and training accuracy",
-        fontsize=8,
-    )
+def boundaries(plan: "Plan", found: Sequence[Measured]) -> "Figure":
+    """Where each network says class 0 and class 1, at its best learning rate, with the points it was trained on.
+
+    Rows are activations; columns the sizes on the first data set, below them its deeper networks and the other sets.
+    """
+    columns: dict[tuple[Any, ...], dict[str, Measured]] = {}
+    for done in sorted(found, key=lambda d: (plan.datasets.index(d.cell.dataset), len(d.cell.hidden), d.cell.hidden)):
+        c = done.cell
+        columns.setdefault((c.dataset, c.layers, c.init), {})[c.activation] = done
+    sets = dict.fromkeys(key[0] for key in columns)
+    of_first = [key for key in columns if key[0] == plan.datasets[0]]
+    others = [next(key for key in columns if key[0] == name) for name in sets if name != plan.datasets[0]]
+    shallow = [key for key in of_first if "x" not in key[1]]
+    keys = [*shallow, *(key for key in of_first if key not in shallow), *others][: 2 * MOST]
+    across, activations = min(MOST, len(keys)), plan.activations[:MOST]
+    blocks = [keys[i : i + across] for i in range(0, len(keys), across)]
+    figure = _figure(1.5 * across + 0.4, (1.7 * len(activations) + 0.4) * len(blocks) + 0.4)
+    for part, block in zip(figure.subfigures(len(blocks), 1, squeeze=False)[:, 0], blocks, strict=True):
+        panels = part.subplots(len(activations), across, squeeze=False)
+        for axes in panels.flat:
+            axes.set_axis_off()
+        for i, activation in enumerate(activations):
+            for axes, key in zip(panels[i], block, strict=False):
+                heading = f"{key[0]}, {key[1]}" + (f"\n{key[2]} weights" if key[2] != "course" else "")
+                _regions(axes, columns[key][activation], heading if i == 0 else "")
+            panels[i, 0].set_ylabel(activation.replace("_", "\n", 1), fontsize=9)
+    figure.supxlabel("above each panel: learning rate, training accuracy; class 0 blue, 1 vermilion", fontsize=9)
     return figure
 
 
-def _regions(axes: "Axes", done: Measured) -> None:
+def _regions(axes: "Axes", done: Measured, heading: str) -> None:
     """One panel: the two regions, the points, the learning rate and the accuracy."""
-    import jax.numpy as jnp
+    import jax
 
     from jaxact.planar.network import logits
 
@@ -169,8 +171,13 @@ def _regions(axes: "Axes", done: Measured) -> None:
     low, high = points.inputs.min(axis=0) - 0.5, points.inputs.max(axis=0) + 0.5
     x, y = (np.linspace(a, b, GRID) for a, b in zip(low, high, strict=True))
     plane = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    z = logits(network_of(done, best, done.shown), planar.activation(done.cell.activation), jnp.asarray(plane))
+    network, entry = network_of(done, best, done.shown), planar.activation(done.cell.activation)
+    z = jax.jit(logits, static_argnums=1)(network, entry, plane.astype(done.cell.dtype))
     axes.contourf(x, y, np.asarray(z).reshape(GRID, GRID) > 0, levels=[-0.5, 0.5, 1.5], colors=FILLS)
     for label, colour in enumerate(CLASSES):
         axes.scatter(*points.inputs[points.labels == label].T, s=1.5, color=colour, linewidths=0)
-    axes.set_title(f"{done.cell.rates[best]:g}, {done.accuracy[best, done.shown]:.1f} %", fontsize=8)
+    axes.set_axis_on()
+    axes.set_xticks([])
+    axes.set_yticks([])
+    own = f"{done.cell.rates[best]:g}, {done.accuracy[best, done.shown]:.1f} %"
+    axes.set_title(f"{heading}\n{own}" if heading else own, fontsize=8)

@@ -36,13 +36,17 @@ def runs(found: Iterable[Measured]) -> list[list[Any]]:
 
 def summary(found: Iterable[Measured]) -> list[list[Any]]:
     """One row per cell and learning rate, over the seeds; diverged networks are counted, and make the mean NaN."""
-    columns = ("seeds", "diverged", "accuracy", "sd", "min", "max", "fresh_accuracy", "cost", "bouncing")
+    columns = ("seeds", "diverged", "accuracy", "sd", "min", "max", "fresh_accuracy", "cost", "bouncing", "swing")
     rows: list[list[Any]] = [[*CELL, *columns]]
     for done in found:
         for rate in range(len(done.cell.rates)):
             a = done.accuracy[rate]
             scores = (*spread(a), a.min(), a.max(), done.fresh[rate].mean())
-            ends = [f"{done.cost[rate].mean():.6f}", f"{done.bouncing[rate].mean():.2f}"]
+            ends = [
+                f"{done.cost[rate].mean():.6f}",
+                f"{done.bouncing[rate].mean():.2f}",
+                f"{done.swing[rate].mean():.6f}",
+            ]
             counts = [len(a), int(np.isnan(a).sum())]
             rows.append([*_cell(done, rate), *counts, *(f"{x:.2f}" for x in scores), *ends])
     return rows

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from jaxact import activations as catalogue
 from jaxact import planar
-from jaxact.activations import Activation, check_derivative, derivative
+from jaxact.activations import Activation
 from jaxact.planar import descent, network
 
 LN2 = np.log(2)
@@ -214,34 +213,12 @@ def test_the_cost_is_finite_where_the_courses_formula_is_not():
     assert network.cost(params, entry, x, jnp.array([0, 1])) == 1000
 
 
-def test_the_wrong_derivative_is_sigma_once_too_often():
-    wrong = planar.WRONG_SIGMOID
-    z = np.linspace(-8, 8, 33)
-    a = sigma(z)
-    with jax.enable_x64(True):
-        np.testing.assert_allclose(wrong(z), a, rtol=1e-14)
-        np.testing.assert_allclose(derivative(wrong)(z), sigma(a) * (1 - sigma(a)), rtol=1e-13)
-        forward = jax.jvp(wrong, (jnp.asarray(z),), (jnp.ones(33),))[1]
-        mapped = jax.jit(jax.vmap(jax.grad(lambda x: wrong(x))))(jnp.asarray(z))
-        np.testing.assert_allclose(forward, mapped, rtol=1e-14)
-        assert derivative(wrong)(0.0) == pytest.approx(wrong.derivative_at_zero, abs=1e-15)
-        assert derivative(wrong)(-40.0) == pytest.approx(wrong.lipschitz, abs=1e-15)
-
-
-def test_the_derivative_check_exposes_it():
-    right, wrong = planar.activation("sigmoid"), planar.WRONG_SIGMOID
-    assert check_derivative(right, derivative(right)).passed
-    check = check_derivative(wrong, derivative(wrong))
-    assert not check.passed and check.error > 0.2
-    a = sigma(check.point)
-    assert check.measured == pytest.approx(a * (1 - a), abs=1e-9)
-    assert check.stated == pytest.approx(sigma(a) * (1 - sigma(a)), abs=1e-12)
-
-
-def test_the_wrong_derivative_is_no_part_of_the_catalogue():
-    assert planar.WRONG_SIGMOID.name not in catalogue.names()
-    assert planar.activation("sigmoid_wrong_derivative") is planar.WRONG_SIGMOID
-    assert planar.activation("elu:alpha=0.5").spec == "elu:alpha=0.5"
+@pytest.mark.slow
+def test_the_courses_accuracies_by_size():
+    """What its notebook prints after 5,000 steps, exactly."""
+    labels = planar.load("flower").labels
+    found = {n: descent.accuracy(train("tanh", (n,), steps=5000).logits, labels).item() for n in (1, 2, 3, 4, 5)}
+    assert found == {1: 67.5, 2: 67.25, 3: 90.75, 4: 90.5, 5: 91.25}
 
 
 @pytest.mark.slow
@@ -264,6 +241,14 @@ def test_bouncing():
     """Percent of the second half's steps; a rise of 1 % or less is none."""
     calm, wild = [9, 1, 1.0, 0.99, 0.995], [1, 9, 1.0, 1.02, 0.5]
     np.testing.assert_array_equal(descent.bouncing(np.array([calm, wild, [1, 1, 1, np.inf, np.inf]])), [0, 50, np.nan])
+
+
+def test_swing():
+    """The last tenth of 20 steps is 3 costs."""
+    costs = np.ones((2, 21))
+    costs[0, -4:] = [9, 1.5, 0.75, 1.0]
+    costs[1, -1] = np.inf
+    np.testing.assert_array_equal(descent.swing(costs), [0.75, np.nan])
 
 
 @pytest.mark.parametrize(

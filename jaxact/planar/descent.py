@@ -163,3 +163,11 @@ def bouncing(costs: Float[np.ndarray, "*ensemble costs"]) -> Float[np.ndarray, "
     with np.errstate(invalid="ignore"):  # inf − inf, once diverged
         up = (np.diff(late) > BOUNCE * late[..., :-1]).mean(axis=-1)
     return np.where(np.isfinite(late).all(axis=-1), 100 * up, np.nan)
+
+
+def swing(costs: Float[np.ndarray, "*ensemble costs"]) -> Float[np.ndarray, "*ensemble"]:
+    """Highest minus lowest cost of the last tenth, in nats: how much depends on when one stops; NaN once diverged."""
+    late = costs[..., -(costs.shape[-1] // 10 + 1) :]
+    with np.errstate(invalid="ignore"):  # inf − inf, once diverged
+        spread = np.ptp(late, axis=-1)
+    return np.where(np.isfinite(spread), spread, np.nan)
