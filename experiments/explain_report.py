@@ -88,22 +88,34 @@ def answered(evidence: Evidence) -> str:
     verdicts = evidence.verdicts
     answers = sorted({verdict.answer for verdict in verdicts})
     told = answers[0] if len(answers) == 1 else "; ".join(f"{v.name}: {v.answer}" for v in verdicts)
-    agree = np.concatenate([evidence.cases[v.name].agreement for v in verdicts])
+    own = [evidence.cases[v.name] for v in verdicts]
+    agree = np.concatenate([c.nearly_agreement for c in own])
+    at_start, lost = (sum(int(getattr(c, field).sum()) for c in own) for field in ("lost_at_start", "never"))
     saturated = max(verdict.saturated for verdict in verdicts)
     parts = [
-        f"**{told[0].upper()}{told[1:]}.** In {agree.sum()} of {len(agree)} runs of the {len(verdicts)} endings in "
-        f"(sigmoid, relu) the classes never predicted are the output units that are dead on the whole test set (to "
-        f"within one); {_span([v.lost for v in verdicts], '.1f')} of the classes are lost on average. At most "
-        f"{100 * saturated:.2g} % of the sigmoid's pre-activations are ever saturated, and behind the same hidden "
-        f"layers another output reaches {_span([v.control_accuracy for v in verdicts], '.1f')} % with the gradient "
-        "attenuated as much."
+        f"**{told[0].upper()}{told[1:]}.** The {len(verdicts)} endings in (sigmoid, relu) lose "
+        f"{_span([v.lost for v in verdicts], '.1f')} of their classes on average "
+        f"({_span(_first(own), '.1f')} after the first epoch already), and in {agree.sum()} of {len(agree)} runs as "
+        "many (to within one) as they have output units that are off for at least 99 % of the test set. "
+        f"{100 * at_start / max(lost, 1):.0f} % of the lost classes had an output that was dead at initialisation, the "
+        f"others died in training. At most {100 * saturated:.2g} % of the sigmoid's pre-activations are ever saturated."
     ]
+    controls = [v.control_accuracy for v in verdicts if not np.isnan(v.control_accuracy)]
+    if controls:
+        parts.append(
+            f"Behind the same hidden layers another output reaches {_span(controls, '.1f')} % with the gradient "
+            "attenuated as much."
+        )
     for name, what in (("centred", "Centring the sigmoids"), ("linear", "A linear output")):
         own = [effect for effect in evidence.effects if effect.intervention == name]
         if own:
             before, after = ([getattr(e, when).accuracy for e in own] for when in ("before", "after"))
             parts.append(f"{what} takes the mean accuracy from {_span(before, '.1f')} % to {_span(after, '.1f')} %.")
     return " ".join(parts)
+
+
+def _first(cases: Sequence[Case]) -> list[float]:
+    return [float(c.lost_by_epoch[min(1, len(c.lost_by_epoch) - 1)]) for c in cases]
 
 
 def _span(values: Sequence[float], spec: str) -> str:
@@ -129,18 +141,29 @@ def _setting(evidence: Evidence, command: str) -> str:
 
 def _verdicts(evidence: Evidence) -> str:
     head = ["configuration", "seeds", "accuracy ± sd", "lost classes", "dead at start", "predicted", "dead at end"]
-    head += ["lost = dead", "saturated %", "gradient 1/L", "control", "its accuracy", "its gradient 1/L", "verdict"]
+    head += [
+        "or nearly",
+        "lost = dead",
+        "= or nearly",
+        "saturated %",
+        "gradient 1/L",
+        "control",
+        "its accuracy",
+        "its gradient 1/L",
+        "verdict",
+    ]
     rows = [head]
     for v in evidence.verdicts:
         c = evidence.cases[v.name]
         sd = f"{c.accuracy.std(ddof=1):.2f}" if len(c.accuracy) > 1 else "–"
         dead = (f"{c.dead[:, 0].mean():.2f}", f"{c.predicted_dead:.2f}", f"{c.dead[:, -1].mean():.2f}")
+        dead += (f"{c.inactive[:, -1].mean():.2f}", f"{100 * v.strict:.0f} %")
         rows.append([v.name, str(len(c.accuracy)), f"{c.accuracy.mean():.2f} ± {sd}", f"{v.lost:.2f}", *dead])
         rows[-1] += [f"{100 * v.agree:.0f} %", f"{100 * v.saturated:.2g}", f"{v.attenuation:.2g}", v.control]
         rows[-1] += [f"{v.control_accuracy:.2f}", f"{v.control_attenuation:.2g}", v.answer]
     note = (
         f"Rule: {RULE}\n\nLost classes: never predicted after the last epoch, of 10. Dead: outputs with slope 0 on the "
-        "whole test set; predicted: by mean-field theory, before training. Saturated: largest share over the epochs. "
+        "whole test set; predicted: by mean-field theory, before training; or nearly: active for at most 1 % of it. Saturated: largest share over the epochs. "
         "Gradient 1/L: median over seeds of the gradient norm at the first layer's pre-activations over that at the "
         "output's, at initialisation."
     )

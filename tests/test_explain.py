@@ -39,6 +39,7 @@ def record(config, *, lost=(0, 0, 0, 0), dead=None, saturated=0.0, healthy=98.0,
     for i, classes in enumerate(lost):
         gone = dead[i] if dead else classes
         arrays["probe_dead"][i, :, 756 : 756 + gone] = True
+        arrays["probe_output_negative"][i] = [1.0] * gone + [0.5] * (10 - gone)
         arrays["test_predicted"][i] = [0] * classes + [10_000 // (10 - classes)] * (10 - classes) if classes < 10 else 0
         total = arrays["test_predicted"][i, 0].sum()
         arrays["test_correct"][i] = 0
@@ -65,7 +66,9 @@ def test_a_case_against_its_record():
     np.testing.assert_array_equal(one.stayed, [2, 5, 3, 4])
     np.testing.assert_allclose(one.accuracy, 98 * (1 - np.array([0.2, 0.5, 0.3, 0.4])), atol=0.02)
     np.testing.assert_allclose(one.attenuation, 0.05, rtol=1e-6)
-    assert one.agreement.all() and one.chi.shape == (3,)
+    assert one.agreement.all() and one.nearly_agreement.all() and one.chi.shape == (3,)
+    np.testing.assert_array_equal(one.lost_at_start, [2, 5, 3, 4])
+    np.testing.assert_allclose(one.lost_by_epoch, 3.5)
     # results/predict has 3.61 for the 60,000 training images; fewer images leave more units dead.
     assert 3.6 < one.predicted_dead < 3.9 and one.predicted_correlation == pytest.approx(0.9931, abs=1e-4)
 
@@ -85,6 +88,16 @@ def test_the_rule():
     assert answer(other=case(record(study(control), healthy=40.0))) == "both"
     alone = {name: cases()[name]}
     assert judge(alone[name], alone).answer == "undecided" and judge(alone[name], alone).control == "–"
+
+
+def test_a_nearly_dead_output_counts_for_the_verdict_only():
+    made = record(study("relu-sigmoid-relu"), lost=(2, 5, 3, 4), dead=(0, 0, 0, 0))
+    for i, classes in enumerate((2, 5, 3, 4)):
+        made.arrays["probe_output_negative"][i, :, :classes] = 0.995
+    found = {**cases(), "relu-sigmoid-relu": case(made)}
+    one = judge(found["relu-sigmoid-relu"], found)
+    assert (one.answer, one.agree, one.strict) == ("dead outputs", 1, 0)
+    assert verdict("e1", found) == "fails" and not found["relu-sigmoid-relu"].lost_at_start.any()
 
 
 def test_every_prediction_is_evaluated():
@@ -161,7 +174,12 @@ def test_a_report_from_records_to_tables(tmp_path, capsys):
     options = ["--records", str(tmp_path / "grid"), "--interventions", str(tmp_path / "changed"), "--out", str(out)]
     assert explain.main(options) == 0
     answer = capsys.readouterr().out
-    assert answer.startswith("**Dead outputs.** In 16 of 16 runs") and "A linear output takes" in answer
+    assert answer.startswith("**Dead outputs.** The 4 endings in (sigmoid, relu) lose 3.5 of their classes on average")
+    assert (
+        "in 16 of 16 runs as many" in answer
+        and "100 % of the lost classes had an output" in answer
+        and "A linear output takes" in answer
+    )
     report = (out / "report.md").read_text()
     assert answer.split("\n\n")[0] in report
     for section in ("Which hypothesis", "Lost classes", "Predicted against", "Interventions", "Registered", "claims"):
