@@ -163,9 +163,9 @@ def _verdicts(evidence: Evidence) -> str:
         rows[-1] += [f"{v.control_accuracy:.2f}", f"{v.control_attenuation:.2g}", v.answer]
     note = (
         f"Rule: {RULE}\n\nLost classes: never predicted after the last epoch, of 10. Dead: outputs with slope 0 on the "
-        "whole test set; predicted: by mean-field theory, before training; or nearly: active for at most 1 % of it. Saturated: largest share over the epochs. "
-        "Gradient 1/L: median over seeds of the gradient norm at the first layer's pre-activations over that at the "
-        "output's, at initialisation."
+        "whole test set; predicted: by mean-field theory, before training; or nearly: active for at most 1 % of it. "
+        "Saturated: largest share over the epochs. Gradient 1/L: median over seeds of the gradient norm at the first "
+        "layer's pre-activations over that at the output's, at initialisation."
     )
     return f"## Which hypothesis holds\n\n{note}\n\n{aligned(rows)}\n\n![Dead and saturated units](epochs.png)"
 
@@ -238,8 +238,14 @@ def _registered(found: Mapping[str, Record], options: argparse.Namespace) -> str
         rows.append([one["id"], one["statement"], one["holds"], outcome.verdict, outcome.numbers])
     return (
         f"## Registered predictions\n\nWritten down on {content['registered']}, before any run of the seeds they are "
-        f"evaluated on ({min(content['seeds'])} to {max(content['seeds'])}).\n\n{aligned(rows)}"
+        f"evaluated on ({min(content['seeds'])} to {max(content['seeds'])}).\n\n{_sentences(rows)}"
     )
+
+
+def _sentences(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose cells are sentences: not padded."""
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _full(config: Config) -> bool:
@@ -260,7 +266,7 @@ def _audit(evidence: Evidence) -> str:
     return (
         "## The study's claims\n\nEach sentence as a predicate on the published figures (repeated runs counted once) "
         "and on our runs of the full protocol; undecided where an interval leaves both open, or nothing was run.\n\n"
-        + aligned(rows)
+        + _sentences(rows)
     )
 
 
