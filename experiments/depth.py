@@ -1,13 +1,15 @@
 """What does depth do to gradients and training, and can it be known beforehand?
 
-    python -m experiments.depth                                  4 parts, about 4 minutes on two cores
+    python -m experiments.depth                                  4 parts, about 3 minutes on two cores
     python -m experiments.depth --parts gradients --activations all
     python -m experiments.depth --parts training --activations tanh --inits critical --depths 10 50 100
 
-chain: the textbook product of r factors w φ'(h) beside (sup |φ'|)^r; gradients: partial Jacobian norms of wide stacks
-at initialisation beside mean-field theory; training: accuracy after a fixed budget beside the depth scale ξ, gradients,
-saturation and sparsity by layer before and after; dying: dead ReLU networks beside the closed form.
-Expected: wide stacks follow χ^(L−l), and stacks much deeper than ξ = 1/|ln χ| do not train.
+theory: χ and depth scales of every elementwise activation and initialiser; chain: the textbook product of r factors w
+φ'(h) beside (sup |φ'|)^r; gradients: partial Jacobian norms of wide stacks at initialisation beside mean-field
+theory; training: accuracy after a fixed budget beside the depth scale ξ, gradients, saturation and sparsity by layer
+before and after; dying: dead ReLU networks beside the closed form.
+Expected: gradients through 50 layers lie within 0.15 decades of theory (gelu with he_normal does not); of the stacks
+no deeper than 6 |ξ|, ξ = −1/ln χ, 145 of 155 train, of the deeper ones 8 of 61.
 """
 
 import argparse
@@ -36,6 +38,7 @@ class Plan(NamedTuple):
 
     parts: tuple[str, ...]
     activations: tuple[str, ...]
+    theory: tuple[str, ...]
     inits: tuple[str, ...]
     depths: tuple[int, ...]
     width: int
@@ -55,6 +58,9 @@ def parser() -> Parser:
     p.add_argument("--parts", nargs="+", default=list(PARTS), metavar="PART", help=f"of {' '.join(PARTS)} (all)")
     p.add_argument(
         "--activations", nargs="+", default=list(ACTIVATIONS), metavar="NAME", help=f"or all ({' '.join(ACTIVATIONS)})"
+    )
+    p.add_argument(
+        "--theory", nargs="+", default=["all"], metavar="NAME", help="more activations in the table of theory (all)"
     )
     p.add_argument("--inits", nargs="+", default=list(INITS), metavar="NAME", help=f"of {' '.join(INITS)} (all)")
     p.add_argument(
@@ -92,17 +98,14 @@ def make_plan(options: argparse.Namespace) -> Plan:
     Raises:
         ValueError: one line that shows the value, the limit and the remedy.
     """
-    names = catalogue.names("elementwise") if options.activations == ["all"] else options.activations
-    for name in names:
-        if catalogue.get(name).kind != "elementwise":
-            raise ValueError(f"activation {name!r} acts along an axis: a layer needs an elementwise one")
+    names, theory = _elementwise(options.activations), _elementwise(options.theory)
     for part in options.parts:
         if part not in PARTS:
             raise closest(part, PARTS, "part")
     for init in options.inits:
         if init not in INITS:
             raise closest(init, INITS, "initialiser")
-    for option in ("activations", "parts", "inits", "depths", "lrs"):
+    for option in ("activations", "theory", "parts", "inits", "depths", "lrs"):
         values = getattr(options, option)
         if len(set(values)) < len(values):
             raise ValueError(f"--{option} {' '.join(map(str, values))} names one twice: name each once")
@@ -115,13 +118,21 @@ def make_plan(options: argparse.Namespace) -> Plan:
     for rate in options.lrs:
         if not 0 < rate < float("inf"):
             raise ValueError(f"--lrs {rate} must be a finite number above 0")
-    specs = tuple(dict.fromkeys(catalogue.get(name).spec for name in names))
     return Plan(
-        tuple(part for part in PARTS if part in options.parts), specs, tuple(options.inits),
+        tuple(part for part in PARTS if part in options.parts), names, theory, tuple(options.inits),
         tuple(sorted(options.depths)), options.width, options.wide, options.networks, options.chains,
         parse_seeds(options.seeds), options.epochs, options.batch_size, tuple(options.lrs),
         check_out(Path(options.out)),
     )  # fmt: skip
+
+
+def _elementwise(names: Sequence[str]) -> tuple[str, ...]:
+    """The activations as the catalogue spells them; `all` alone stands for every elementwise one."""
+    entries = [catalogue.get(name) for name in (catalogue.names("elementwise") if list(names) == ["all"] else names)]
+    for entry in entries:
+        if entry.kind != "elementwise":
+            raise ValueError(f"activation {entry.spec!r} acts along an axis: a layer needs an elementwise one")
+    return tuple(dict.fromkeys(entry.spec for entry in entries))
 
 
 def _check_range(option: str, value: int, most: int) -> None:
@@ -167,11 +178,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(plan: Plan) -> None:
     """Compute the parts, each writing its table as soon as it is done, then the figures and the report."""
-    from experiments import depth_figures, depth_measure, depth_report
+    from experiments import depth_figures, depth_lab, depth_measure, depth_report
 
     plan.out.mkdir(parents=True, exist_ok=True)
-    lab = depth_measure.Lab(plan)
-    tables: dict[str, list[dict[str, Any]]] = {"theory": depth_measure.theory(lab)}
+    lab = depth_lab.Lab(plan)
+    tables: dict[str, list[dict[str, Any]]] = {"theory": lab.theory}
     write_table(plan.out / "theory.csv", tables["theory"])
     for part in plan.parts:
         for name, rows in getattr(depth_measure, part)(lab).items():

@@ -1,6 +1,6 @@
 """The figures of `experiments.depth`, drawn from its tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,14 @@ Rows = list[dict[str, Any]]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#F0E442")
 MARKERS = "osD^vPX*h"
 PANELS = 9
+SHOWN_DEPTH = 20
 SHOWN_INITS = ("torch_default", "he_normal", "critical")
+LAWS = {
+    "unit": "|w| = 1",
+    "unit_mean": "N(0, π/2), E|w| = 1",
+    "torch_default": "torch_default, U(−1, 1)",
+    "lecun_normal": "lecun_normal, variance 1",
+}
 FLOOR = -60.0  # decades; an exact 0 is drawn at the lower edge
 
 
@@ -23,10 +30,22 @@ def draw(tables: dict[str, Rows], out: Path) -> dict[str, str]:
     captions: dict[str, str] = {}
     for name, (needed, picture, caption) in PICTURES.items():
         if needed in tables:
-            figure = picture(tables)
-            figure.savefig(out / f"{name}.png", dpi=110, metadata={"Software": None})
+            _save(picture(tables), out / f"{name}.png")
             captions[f"{name}.png"] = caption
     return captions
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write a PNG of 128 colours, a third of the size of one of all."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=110)
+    drawn.seek(0)
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _axes(panels: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Any, list[Any]]:
@@ -75,14 +94,18 @@ def _gradients(tables: dict[str, Rows]) -> Any:
             if not some:
                 continue
             x, colour = _values(some, "layer"), COLOURS[i % len(COLOURS)]
-            every = max(1, len(x) // 10)
             axis.plot(x, _finite(_values(some, "log10_predicted")), color=colour, lw=1.2)
-            points = _finite(_values(some, "log10_rms"))[i * every // len(inits) :: every]
-            axis.plot(x[i * every // len(inits) :: every], points, MARKERS[i], color=colour, ms=3.5, mfc="none")
-        axis.set(title=name, xlabel="layer", ylabel="log₁₀ gradient, relative to last")
+            points = _finite(_values(some, "log10_rms"))
+            axis.plot(x, points, MARKERS[i], color=colour, ms=6 - 0.6 * i, mfc="none", mew=0.9)
+        span = axis.get_ylim()  # a bound far above what is measured would squeeze it
+        some = _only(rows, activation=name, init=inits[0])
+        axis.plot(_values(some, "layer"), _values(some, "log10_chain_bound"), "k--", lw=1)
+        axis.set_ylim(span)
+        axis.set(title=name, xlabel="layer", ylabel="log₁₀ ‖∂h^L/∂h^l‖")
         axis.grid(alpha=0.3)
     for i, init in enumerate(inits):
         axes[0].plot([], [], MARKERS[i] + "-", color=COLOURS[i % len(COLOURS)], mfc="none", label=init)
+    axes[0].plot([], [], "k--", label="sup |φ′| per layer")
     _legend(figure, axes[0], "markers: measured (root mean square), lines: mean field")
     return figure
 
@@ -97,12 +120,16 @@ def _chain(tables: dict[str, Rows]) -> Any:
     left.plot(_values(bound, "length"), _values(bound, "log10_bound"), "k--", lw=1.5, label="bound (sup |φ′|)^r")
     for i, law in enumerate(_distinct(first, "law")):
         some, colour = _only(first, law=law), COLOURS[i]
-        left.plot(_values(some, "length"), _finite(_values(some, "log10_mean")), color=colour, label=f"{law}, mean")
-        left.plot(_values(some, "length"), _finite(_values(some, "log10_median")), ":", color=colour, label="… median")
+        left.plot(_values(some, "length"), _finite(_values(some, "log10_mean")), color=colour, label=LAWS[law])
+        left.plot(_values(some, "length"), _finite(_values(some, "log10_median")), ":", color=colour)
     for i, name in enumerate(names[:PANELS]):
         some = _only(rows, activation=name, law="unit")
         right.plot(_values(some, "length"), _finite(_values(some, "log10_mean")), color=COLOURS[i], label=name)
-    left.set(title=f"{names[0]}, one unit per layer", ylabel="log₁₀ |∂x^r/∂x⁰|", xlabel="length r of the chain")
+    left.set(
+        title=f"{names[0]}; solid: mean over chains, dotted: median",
+        ylabel="log₁₀ |∂x^r/∂x⁰|",
+        xlabel="length r of the chain",
+    )
     right.set(title="|w| = 1, mean over chains", xlabel="length r of the chain", ylabel="log₁₀ |∂x^r/∂x⁰|")
     for axis in (left, right):
         axis.legend(fontsize=7)
@@ -137,7 +164,7 @@ def _training(tables: dict[str, Rows]) -> Any:
         for i, init in enumerate(inits):
             if (name, init) in scale:
                 edge = sum(depth <= 6 * scale[name, init] for depth in depths) - 0.5
-                axis.plot([edge, edge], [i - 0.5, i + 0.5], color="#D55E00", lw=3, solid_capstyle="butt")
+                axis.plot([edge, edge], [i - 0.5, i + 0.5], color="#D55E00", lw=3, solid_capstyle="butt", clip_on=False)
         axis.set_xticks(range(len(depths)), depths)
         axis.set_yticks(range(len(inits)), inits, fontsize=7)
         axis.set(title=name, xlabel="hidden layers")
@@ -145,11 +172,37 @@ def _training(tables: dict[str, Rows]) -> Any:
     return figure
 
 
+def _scale(tables: dict[str, Rows]) -> Any:
+    """Accuracy against depth over |ξ|, one point per activation, initialiser and depth."""
+    scale = {(row["activation"], row["init"]): row["gradient_scale"] for row in tables["theory"]}
+    cells = mean_accuracy(tables["training"])
+    names, depths = _distinct(tables["training"], "activation")[:PANELS], _distinct(tables["training"], "depth")
+    figure, (axis,) = _axes(1, 1, (7.0, 4.4))
+    left, right = 1e-2, 1e3
+    for i, name in enumerate(names):
+        for sign, face in ((1, COLOURS[i]), (-1, "none")):
+            some = [(d / abs(scale[n, k]), v) for (n, k, d), v in cells.items() if n == name and sign * scale[n, k] > 0]
+            # Side by side at the edge.
+            x, accuracy = np.clip([x for x, _ in some], left * 1.12**i, right), [100 * v for _, v in some]
+            axis.plot(x, accuracy, MARKERS[i], color=COLOURS[i], mfc=face, ms=5, alpha=0.8, ls="none")
+        axis.plot([], [], MARKERS[i], color=COLOURS[i], label=name)
+    axis.axvline(6, color="#D55E00", lw=2)
+    axis.text(6.6, 2, "6 |ξ|", color="#D55E00")
+    axis.set(xscale="log", xlim=(left / 1.4, right * 1.4), ylim=(0, 103), ylabel="test accuracy, %")
+    axis.set(
+        xlabel=f"hidden layers ({min(depths)} to {max(depths)}) over |ξ|; at the left edge: below {left}, or ξ = ∞"
+    )
+    axis.set_title("filled: gradients shrink with depth (ξ > 0), open: they grow", fontsize=9)
+    axis.grid(alpha=0.3)
+    _legend(figure, axis, "")
+    return figure
+
+
 def _layers(tables: dict[str, Rows]) -> Any:
     """Gradient, saturation and exact zeros by layer before (dashed) and after (solid) training."""
     rows = tables["layers"]
     depths = sorted(_distinct(rows, "depth"))
-    rows = _only(rows, depth=max([depth for depth in depths if depth <= 20] or depths[:1]))
+    rows = _only(rows, depth=max([depth for depth in depths if depth <= SHOWN_DEPTH] or depths[:1]))
     present = _distinct(rows, "init")
     inits = [init for init in SHOWN_INITS if init in present] or present[:3]
     quantities = {"log10_gradient": "log₁₀ ‖∂loss/∂h‖", "saturated": "saturated share", "zero": "share of exact zeros"}
@@ -175,7 +228,7 @@ def _layers(tables: dict[str, Rows]) -> Any:
 def _dying(tables: dict[str, Rows]) -> Any:
     """Share of dead ReLU networks by depth and width, with the closed form for one input."""
     rows = tables["dying"]
-    figure, (axis,) = _axes(1, 1, (6.0, 4.2))
+    figure, (axis,) = _axes(1, 1, (6.4, 4.6))
     for i, width in enumerate(_distinct(rows, "width")):
         for inputs, marker in zip(_distinct(rows, "inputs"), ("o", "x"), strict=False):
             some = _only(rows, width=width, inputs=inputs)
@@ -188,16 +241,20 @@ def _dying(tables: dict[str, Rows]) -> Any:
     several = max(_distinct(rows, "inputs"))
     axis.set(xlabel="hidden layers", ylabel="share of networks dead at initialisation", ylim=(-0.02, 1.02))
     axis.set_title(f"lines: closed form, circles: one input, crosses: {several} inputs (95 % intervals)", fontsize=9)
-    axis.legend(fontsize=8)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     axis.grid(alpha=0.3)
     return figure
 
 
 PICTURES: dict[str, tuple[str, Callable[[dict[str, Rows]], Any], str]] = {
     "training": ("training", _training, "Test accuracy after the budget; left of the bar, depth is at most 6 |ξ|."),
+    "scale": ("training", _scale, "Test accuracy after the budget against depth in units of the gradient scale ξ."),
     "gradients": ("gradients", _gradients, "Gradient by layer at initialisation, beside mean-field theory."),
-    "chain": ("chain", _chain, "The gradient through a chain of single units, beside its bound."),
+    "chain": (
+        "chain",
+        _chain,
+        "Gradient through a chain of single units, beside its bound; relu ends where every chain is dead.",
+    ),
     "layers": ("layers", _layers, "Gradient, saturation and sparsity by layer, before and after training."),
     "dying": ("dying", _dying, "ReLU networks dead at initialisation, beside the closed form."),
 }
-SHOWN: Sequence[str] = tuple(PICTURES)

@@ -1,72 +1,22 @@
 """The parts of `experiments.depth`: each computes its tables, rows of plain values in a fixed order."""
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.depth_lab import DRAW, INPUT, PROBE, Draws, Lab, Rows
 from experiments.progress import progress
 
 if TYPE_CHECKING:
     from experiments.depth import Plan
 
-Rows = list[dict[str, Any]]
 TEN = np.log(10)
 EXAMPLES = 4  # inputs per network of part gradients
 PROBES = 64  # training examples on which the layers of trained stacks are measured
+EVERY = 20  # deeper stacks have every fifth layer in the tables
 DYING_WIDTHS = (2, 3, 4, 6, 10)
-DYING_INPUTS = (1, PROBES)
-DRAW, PROBE, INPUT = range(3)
-
-
-class Lab:
-    """The plan with the data, the activations and the mean-field theory of each, made once."""
-
-    def __init__(self, plan: "Plan") -> None:
-        """Load the data and prepare the activations."""
-        from jaxact import data, depth
-        from jaxact import meanfield as mf
-
-        self.plan, self.deepest = plan, max(plan.depths)
-        self.data = data.load("digits")
-        self.source = self.data.source
-        self.q0 = mf.input_statistics(self.data.train_images).q
-        self.features, self.classes = self.data.train_images.shape[1], int(self.data.train_labels.max()) + 1
-        self.phis = depth.Phis(plan.activations)
-        self.mean_field = [depth.mean_field_phi(entry) for entry in self.phis.entries]
-        self.combinations = list(self._combinations())
-
-    def _combinations(self) -> Iterator[tuple[int, str, Any, Any]]:
-        from jaxact import depth
-
-        for which, phi in enumerate(self.mean_field):
-            for init in self.plan.inits:
-                try:
-                    law = depth.critical_init(phi)[0] if init == "critical" else init
-                    inits = depth.layer_inits(init, phi, self.features, self.plan.wide, self.deepest)
-                except ValueError as error:
-                    print(f"{self.plan.activations[which]}, {init}: left out, {error}", flush=True)
-                    continue
-                yield which, init, law, depth.predict(phi, inits, self.features, self.plan.wide, self.q0)
-
-    def key(self, *folds: int) -> Any:
-        """A key for one purpose."""
-        import jax
-
-        key = jax.random.key(0)
-        for fold in folds:
-            key = jax.random.fold_in(key, fold)
-        return key
-
-
-def theory(lab: Lab) -> Rows:
-    """What mean-field theory says of every activation and initialiser."""
-    return [
-        {"activation": lab.plan.activations[which], "init": init, "depth": lab.deepest}
-        | {"variance": float(theory.stack.q[-1]), "chi": theory.chi, "gradient_scale": theory.gradient_scale}
-        | {"correlation_scale": None if np.isnan(theory.correlation_scale) else theory.correlation_scale}
-        for which, init, _, theory in lab.combinations
-    ]
+DYING_INPUTS = (1, 16)
 
 
 def chain(lab: Lab) -> dict[str, Rows]:
@@ -115,111 +65,103 @@ def gradients(lab: Lab) -> dict[str, Rows]:
     """√APJN of wide stacks at initialisation, every layer of stacks of the plan's depths, beside mean-field theory."""
     import jax
 
-    from jaxact import depth
+    from jaxact import depth, parallel
 
-    plan = lab.plan
-    probes = jax.random.normal(lab.key(PROBE), (plan.networks, EXAMPLES, plan.wide))
+    plan, mesh = lab.plan, parallel.make_mesh()
+    networks = padded(plan.networks, mesh.size)
+    probes = jax.random.normal(lab.key(PROBE), (plan.networks, EXAMPLES, plan.wide))[networks]
     images = lab.data.train_images[: plan.networks * EXAMPLES]
-    images = np.resize(images, (plan.networks, EXAMPLES, lab.features))
+    images = np.resize(images, (plan.networks, EXAMPLES, lab.features))[networks]
 
-    @jax.jit
-    def logs_of(stacks: Any, which: Any) -> Any:
-        one = jax.vmap(lambda s, x, v: depth.log_apjn(s, lab.phis, which, x, v), in_axes=(None, 0, 0))
-        return jax.vmap(one)(stacks, images, probes)
+    def logs_of(stack: Any, which: Any, images: Any, probes: Any) -> Any:
+        return jax.vmap(lambda x, v: depth.log_apjn(stack, lab.phis, which, x, v))(images, probes)
 
+    run = parallel.over_members(logs_of, mesh, parallel.resolve_strategy("auto"), (False, True, False, False))
     rows: Rows = []
-    draws = Draws(lab, plan.wide, range(plan.networks))
-    for done, (which, init, law, predicted) in enumerate(lab.combinations, start=1):
-        logs = np.asarray(logs_of(draws.stacks(init, law), which), np.float64)
-        for length in plan.depths:
-            with np.errstate(divide="ignore"):
-                theory = np.log10(predicted.stack.apjn[length - 1, :length]) / 2
-            head = {"activation": plan.activations[which], "init": init, "width": plan.wide, "depth": length}
-            rows += _gradient_rows(head, logs[:, :, length - 1, :length], theory)
-        if not done % len(plan.inits):
-            print(f"gradients: {done} of {len(lab.combinations)} combinations at initialisation", flush=True)
+    draws = Draws(lab, plan.wide, networks.tolist())
+    with progress(len(lab.combinations), "gradients") as bar:
+        for done, (name, init, law, predicted) in enumerate(lab.combinations, start=1):
+            logs = np.asarray(run(draws.stacks(law), np.int32(lab.which(name)), images, probes), np.float64)
+            slope = lab.phis.entries[lab.which(name)].lipschitz
+            assert slope is not None
+            for length in plan.depths:
+                theory = predicted.log_apjn[length - 1, :length] / 2 / TEN
+                bound = float(np.log10(slope)) * np.arange(length - 1, -1, -1)
+                head = {"activation": name, "init": init, "width": plan.wide, "depth": length}
+                rows += _gradient_rows(head, logs[: plan.networks, :, length - 1, :length], theory, bound)
+            bar.advance(1)
+            if not done % len(plan.inits):
+                bar.say(f"gradients: {done} of {len(lab.combinations)} activations and initialisers")
     return {"gradients": rows}
 
 
-def _gradient_rows(head: dict[str, Any], logs: np.ndarray, theory: np.ndarray) -> Rows:
+def padded(members: int, size: int) -> np.ndarray:
+    """Indices of so many members, the last repeated up to a multiple of the number of devices."""
+    return np.minimum(np.arange(-(-members // size) * size), members - 1)
+
+
+def tabled(depth: int) -> list[int]:
+    """Layers of a stack that the tables hold, from 1: all up to `EVERY` layers, else the first and every fifth."""
+    return [layer for layer in range(1, depth + 1) if depth <= EVERY or layer == 1 or layer % 5 == 0]
+
+
+def _gradient_rows(head: dict[str, Any], logs: np.ndarray, theory: np.ndarray, bound: np.ndarray) -> Rows:
     """Rows of one stack depth, from ln APJN [networks, examples, layers]."""
     rms = log_mean(logs, axis=(0, 1)) / 2 / TEN
     per_network = log_mean(logs, axis=1) / 2 / TEN
     with np.errstate(invalid="ignore"):
         typical, low, high = np.median(per_network, 0), per_network.min(0), per_network.max(0)
-    columns = {"log10_predicted": theory, "log10_rms": np.atleast_1d(rms), "log10_median": typical}
+    columns = {
+        "log10_chain_bound": bound,
+        "log10_predicted": theory,
+        "log10_rms": np.atleast_1d(rms),
+        "log10_median": typical,
+    }
     columns |= {"log10_min": low, "log10_max": high}
     return [
-        head | {"layer": layer + 1} | {name: float(column[layer]) for name, column in columns.items()}
-        for layer in range(logs.shape[2])
+        head | {"layer": layer} | {name: float(column[layer - 1]) for name, column in columns.items()}
+        for layer in tabled(logs.shape[2])
     ]
-
-
-class Draws:
-    """Stacks of the plan's greatest depth, drawn once per law: shallower ones are their first layers."""
-
-    def __init__(self, lab: Lab, width: int, seeds: Any) -> None:
-        """Remember what to draw."""
-        self.lab, self.width, self.seeds, self.drawn = lab, width, np.asarray(list(seeds)), {}
-
-    def stacks(self, init: str, law: Any) -> Any:
-        """One stack per seed; those of a named initialiser are the same for every activation."""
-        import jax
-
-        from jaxact import depth
-        from jaxact.training import INIT, seed_key
-
-        lab, width = self.lab, self.width
-
-        def draw(law: Any, seeds: Any) -> Any:
-            def one(seed: Any) -> Any:
-                return depth.init_stack(seed_key(seed, INIT), law, lab.features, width, lab.deepest, lab.classes)
-
-            return jax.vmap(one)(seeds)
-
-        # The seeds are an argument, because a program without one is evaluated by the compiler, slowly.
-        if init == "critical":
-            self.drawn.setdefault(init, jax.jit(draw))
-            return self.drawn[init](law, self.seeds)
-        if init not in self.drawn:
-            self.drawn[init] = jax.jit(lambda seeds: draw(law, seeds))(self.seeds)
-        return self.drawn[init]
 
 
 def training(lab: Lab) -> dict[str, Rows]:
     """Accuracy after the budget for every activation, initialiser and depth, and the layers before and after."""
     import jax
 
-    from jaxact import depth, ensemble
+    from jaxact import depth, parallel
 
-    plan = lab.plan
-    mesh, strategy = ensemble.make_mesh(), ensemble.resolve_strategy("auto")
+    plan, mesh = lab.plan, parallel.make_mesh()
     member = depth.make_member(lab.phis, plan.epochs, plan.batch_size, PROBES)
-    run = ensemble.over_members(member, mesh, strategy, (False, True, False, False, True, True, True, True))
+    shared = (False, True, False, False, True, True, True, True)
+    run = parallel.over_members(member, mesh, parallel.resolve_strategy("auto"), shared)
     full = len(lab.data.train_images) // plan.batch_size * plan.batch_size
     data = lab.data.train_images[:full], lab.data.train_labels[:full], lab.data.test_images, lab.data.test_labels
     draws = Draws(lab, plan.width, plan.seeds)
-    each = len(plan.learning_rates) * len(plan.seeds)
+    stacks = jax.device_get([draws.stacks(one.law) for one in lab.combinations])  # NumPy slices without compiling
+    order = [(rate, i) for rate in plan.learning_rates for i in range(len(plan.seeds))]
+    rates, index = (np.array(column)[padded(len(order), mesh.size)] for column in zip(*order, strict=True))
+
+    def arguments(number: int, length: int) -> tuple[Any, ...]:
+        members = jax.tree.map(lambda leaf: leaf[index], depth.prefix(stacks[number], length))
+        which = np.int32(lab.which(lab.combinations[number].activation))
+        return members, which, rates.astype(np.float32), np.array(plan.seeds)[index], *data
+
     runs: Rows = []
     layers: Rows = []
-    with progress(len(lab.combinations) * len(plan.depths) * each * plan.epochs, "training") as bar:
+    with (
+        ThreadPoolExecutor(mesh.size) as pool,  # XLA compiles outside the interpreter's lock
+        progress(len(stacks) * len(plan.depths) * len(order) * plan.epochs, "training") as bar,
+    ):
+        compiled = {length: pool.submit(run.lower(*arguments(0, length)).compile) for length in plan.depths}
         for length in plan.depths:
-            for which, init, law, _ in lab.combinations:
-                stacks = depth.prefix(draws.stacks(init, law), length)
-                order = [(rate, i) for rate in plan.learning_rates for i in range(len(plan.seeds))]
-                padded = order + [order[-1]] * (-len(order) % mesh.size)
-                index = np.array([i for _, i in padded])
-                members = jax.tree.map(lambda leaf, index=index: leaf[index], stacks)
-                rates = np.array([rate for rate, _ in padded], np.float32)
-                outcome = jax.device_get(run(members, np.int32(which), rates, np.array(plan.seeds)[index], *data))
-                head = {"activation": plan.activations[which], "init": init, "width": plan.width, "depth": length}
+            for number, one in enumerate(lab.combinations):
+                outcome = jax.device_get(compiled[length].result()(*arguments(number, length)))
+                head = {"activation": one.activation, "init": one.init, "width": plan.width, "depth": length}
                 runs += _run_rows(head, plan, order, outcome)
                 layers += _layer_rows(head, plan, outcome)
-                bar.advance(each * plan.epochs)
+                bar.advance(len(order) * plan.epochs)
             bar.say(f"training: depth {length}")
-    position = {name: i for i, name in enumerate(plan.activations)}
-    place = {name: i for i, name in enumerate(plan.inits)}
-    by = lambda row: (position[row["activation"]], place[row["init"]], row["depth"])  # noqa: E731
+    by = lambda row: (lab.which(row["activation"]), plan.inits.index(row["init"]), row["depth"])  # noqa: E731
     return {"training": sorted(runs, key=by), "layers": sorted(layers, key=by)}
 
 
@@ -251,10 +193,10 @@ def _layer_rows(head: dict[str, Any], plan: "Plan", outcome: Any) -> Rows:
         gradient, kernel, saturated, zero, dead = of_best
         rows += [
             head
-            | {"stage": stage, "layer": layer + 1, "log10_gradient": float(gradient[layer] / TEN)}
-            | {"log10_kernel_gradient": float(kernel[layer] / TEN), "saturated": float(saturated[layer])}
-            | {"zero": float(zero[layer]), "dead_units": float(dead[layer])}
-            for layer in range(head["depth"])
+            | {"stage": stage, "layer": i + 1, "log10_gradient": float(gradient[i] / TEN)}
+            | {"log10_kernel_gradient": float(kernel[i] / TEN), "saturated": float(saturated[i])}
+            | {"zero": float(zero[i]), "dead_units": float(dead[i])}
+            for i in (layer - 1 for layer in tabled(head["depth"]))
         ]
     return rows
 
@@ -267,12 +209,15 @@ def dying(lab: Lab) -> dict[str, Rows]:
     from jaxact import meanfield as mf
     from jaxact.statistics import clopper_pearson
 
-    images = lab.data.train_images[: max(DYING_INPUTS)]
+    images, widest = lab.data.train_images[: max(DYING_INPUTS)], max(DYING_WIDTHS)
+
+    @jax.jit
+    def dead_of(keys: Any, images: Any, width: Any) -> Any:
+        return jax.vmap(lambda key: depth.dead_by_depth(key, images, width, lab.deepest, widest))(keys)
+
     rows: Rows = []
     for width in DYING_WIDTHS:
-        keys = jax.random.split(lab.key(DRAW, width), lab.plan.chains)
-        one = lambda key, x, width=width: depth.dead_by_depth(key, x, width, lab.deepest)  # noqa: E731
-        dead = np.asarray(jax.jit(jax.vmap(one, in_axes=(0, None)))(keys, images))
+        dead = np.asarray(dead_of(jax.random.split(lab.key(DRAW, width), lab.plan.chains), images, width))
         for inputs in DYING_INPUTS:
             counts = dead[:, :, :inputs].all(axis=2).sum(axis=0)
             for length, count in enumerate(counts.tolist(), start=1):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments import runtime
-from experiments.depth_figures import mean_accuracy
+from experiments.depth_figures import SHOWN_DEPTH, mean_accuracy
 from experiments.outcome import aligned
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ Rows = list[dict[str, Any]]
 TRAINED = 0.5
 SCALES = 6.0
 """Schoenholz et al. 2017 found networks trainable up to about 6 ξ."""
+BEYOND = 1e6
+"""A depth scale above it is shown as infinite: rounding keeps χ = 1 from being met exactly."""
 
 
 def write(plan: "Plan", source: str, tables: dict[str, Rows], figures: dict[str, str], command: str) -> str:
@@ -31,7 +33,8 @@ def write(plan: "Plan", source: str, tables: dict[str, Rows], figures: dict[str,
         f"Command: `{command}`",
         protocol(plan, source),
         f"## What it shows\n\n{text}",
-        f"## Every activation and initialiser\n\n{table}\n\n{NOTES}",
+        f"## Theory, gradients and training\n\n{table}\n\n{NOTES}",
+        f"## χ of every activation and initialiser\n\n{chi_table(plan, tables['theory'])}\n\n{MISSING}",
         "## Figures\n\n" + "\n\n".join(f"![{caption}]({name})\n\n{caption}" for name, caption in figures.items()),
         "## Environment\n\n" + "\n".join([*facts, f"- packages: {packages}"]),
     ]
@@ -45,9 +48,24 @@ NOTES = (
     "gradient: log₁₀ of ‖∂h^L/∂h^1‖ relative to the last layer, predicted, root mean square and median network; "
     "trained: the greatest depth from which, and up to which, the mean test accuracy is at least 50 %. For square "
     "hidden layers lecun_normal, glorot_uniform and orthogonal have the same χ; critical: σ_w², σ_b² of the edge of "
-    "chaos at the smallest q* of 1, 2, 4, … that has one. Learnable slopes are held at their start, random ones at "
-    "their mean."
+    "chaos at the smallest q* of 1, 2, 4, … that has one; where that q* is unstable (gelu) the variance drifts off and "
+    "χ with it. Learnable slopes are held at their start, random ones at "
+    "their mean. Stacks of more than 20 layers have every fifth layer in `gradients.csv` and `layers.csv`."
 )
+
+
+MISSING = (
+    "χ at the deepest layer, by theory alone; `theory.csv` holds variances and depth scales. A –: no edge of chaos for "
+    "any q* from 1 to 1024, or a variance so small that the activation loses its digits (tanhshrink). Any of them is "
+    "measured by name: `--activations NAME …`."
+)
+
+
+def chi_table(plan: "Plan", rows: Rows) -> str:
+    """χ, one row per activation, one column per initialiser."""
+    chi = {(row["activation"], row["init"]): f"{row['chi']:.4f}" for row in rows}
+    names = dict.fromkeys(row["activation"] for row in rows)
+    return aligned([["activation", *plan.inits], *([n, *(chi.get((n, i), "–") for i in plan.inits)] for n in names)])
 
 
 def protocol(plan: "Plan", source: str) -> str:
@@ -72,6 +90,8 @@ def overview(plan: "Plan", tables: dict[str, Rows]) -> str:
     header = ["activation", "init", "χ", "ξ", "ξ_c", "gradient predicted", "rms", "median", "trained"]
     lines = []
     for row in tables["theory"]:
+        if row["activation"] not in plan.activations:
+            continue
         key = row["activation"], row["init"]
         end = ends.get(key)
         columns = ("log10_predicted", "log10_rms", "log10_median")
@@ -83,7 +103,7 @@ def overview(plan: "Plan", tables: dict[str, Rows]) -> str:
 
 
 def _scale(value: float | None) -> str:
-    return "–" if value is None else "∞" if math.isinf(value) or abs(value) > 1e6 else f"{value:.1f}"
+    return "–" if value is None else "∞" if abs(value) > BEYOND else f"{value:.1f}"
 
 
 def trained_depth(rows: Rows) -> dict[tuple[str, str], int]:
@@ -129,22 +149,41 @@ def _gradients(tables: dict[str, Rows]) -> str:
         f"Through {depth} layers of width {worst['width']} the gradient changes by {predicted.min():.1f} to "
         f"{predicted.max():+.1f} decades depending on activation and initialiser; mean-field theory is off by "
         f"{np.median(np.abs(error)):.2f} decades in the median and {np.abs(error).max():.2f} at most "
-        f"({worst['activation']}, {worst['init']}), the finite width, which theory neglects, included."
+        f"({worst['activation']}, {worst['init']}; its median network by "
+        f"{abs(worst['log10_median'] - worst['log10_predicted']):.2f}). Theory neglects the finite width and takes "
+        f"inputs as equally long. {_above_bound(ends)}"
+    )
+
+
+def _above_bound(ends: Rows) -> str:
+    """Which wide stacks the bound of the chain does not hold for."""
+    above = [row for row in ends if row["log10_rms"] > row["log10_chain_bound"] + 0.5]
+    if not above:
+        return "None of them exceeds (sup |φ'|)^(L−1), the bound of the chain, by half a decade."
+    row = max(above, key=lambda row: row["log10_rms"] - row["log10_chain_bound"])
+    return (
+        f"The bound of the chain, (sup |φ'|)^(L−1), is none for wide layers, where Σ w² counts, not |w|: {len(above)} "
+        f"of {len(ends)} exceed it by more than half a decade, most {row['activation']} {row['init']}, 10^"
+        f"{row['log10_rms']:.1f} against 10^{row['log10_chain_bound']:.1f}."
     )
 
 
 def _training(tables: dict[str, Rows]) -> str:
     scale = {(row["activation"], row["init"]): abs(row["gradient_scale"]) for row in tables["theory"]}
     cells = mean_accuracy(tables["training"])
-    within = [value >= TRAINED for (name, init, depth), value in cells.items() if depth <= SCALES * scale[name, init]]
-    beyond = [value >= TRAINED for (name, init, depth), value in cells.items() if depth > SCALES * scale[name, init]]
+    within = {cell: value for cell, value in cells.items() if cell[2] <= SCALES * scale[cell[:2]]}
+    beyond = {cell: value for cell, value in cells.items() if cell not in within}
+    failed = [cell for cell, value in within.items() if value < TRAINED]
+    trained = [cell for cell, value in beyond.items() if value >= TRAINED]
 
-    def share(hits: list[bool]) -> str:
-        return f"{sum(hits)} of {len(hits)}"
+    def shown(exceptions: list[tuple[str, str, int]]) -> str:
+        return "; ".join(f"{name} {init} {depth}" for name, init, depth in sorted(exceptions)) or "none"
 
     return (
-        f"Of the stacks no deeper than 6 |ξ|, {share(within)} reach {100 * TRAINED:.0f} % within the budget; of the "
-        f"deeper ones {share(beyond)} do. Depth scales come from the initialisation alone."
+        f"Of the {len(within)} stacks no deeper than 6 |ξ|, {len(within) - len(failed)} reach {100 * TRAINED:.0f} % "
+        f"within the budget; of the {len(beyond)} deeper ones {len(trained)} do. ξ comes from the initialisation "
+        f"alone. No deeper, yet below: {shown(failed)}. Deeper, yet above: {shown(trained)}. What makes the exceptions "
+        "was not measured: the theory is of infinite width, the budget short, the learning rates few."
     )
 
 
@@ -161,23 +200,46 @@ def _layers(tables: dict[str, Rows]) -> str:
         return "No stack of the greatest depth keeps a finite gradient in its first layer through training."
     change, (activation, init, depth, _) = max(finite)
     still = sum(abs(size) < 0.5 for size, _ in finite)
+    return _health(rows) + (
+        f" Training changes the first layer's gradient in {depth}-layer stacks by less than half a decade in {still} "
+        f"of {len(moved)} cases; the largest growth is 10^{change:+.1f} ({activation}, {init})."
+    )
+
+
+def _health(rows: Rows) -> str:
+    """The stacks with most saturated units and most exact zeros, means over layers."""
+    depths = {row["depth"] for row in rows}
+    shown = max([depth for depth in depths if depth <= SHOWN_DEPTH] or [min(depths)])
+    means: dict[str, dict[tuple[str, str], dict[str, float]]] = {"saturated": {}, "zero": {}}
+    for column, cells in means.items():
+        for row in (row for row in rows if row["depth"] == shown):
+            cell = cells.setdefault((row["activation"], row["init"]), {"before": 0.0, "after": 0.0})
+            cell[row["stage"]] += 100 * row[column] / shown
+    text = []
+    for column, what in (("saturated", "saturated"), ("zero", "exactly 0")):
+        (activation, init), share = max(means[column].items(), key=lambda item: item[1]["before"])
+        text.append(
+            f"{share['before']:.0f} % of the units are {what} for an input at initialisation, {share['after']:.0f} % "
+            f"after training, with {activation}, {init}"
+        )
     return (
-        f"Training changes the first layer's gradient in {depth}-layer stacks by less than half a decade in {still} of "
-        f"{len(moved)} cases; the largest growth is 10^{change:+.1f} ({activation}, {init})."
+        f"In stacks of {shown} layers at most {text[0]}, and at most {text[1]} (means over layers; saturated: |φ'| "
+        "below 5 % of its largest, so that a relu that is off counts)."
     )
 
 
 def _dying(tables: dict[str, Rows]) -> str:
     rows = [row for row in tables["dying"] if row["closed_form"] is not None]
     inside = sum(row["low"] <= row["closed_form"] <= row["high"] for row in rows)
-    deepest = max(row["depth"] for row in rows)
-    narrow = min(row["width"] for row in rows)
-    ends = [row for row in tables["dying"] if row["depth"] == deepest and row["width"] == narrow]
-    text = ", ".join(f"{100 * row['share']:.1f} % for {row['inputs']} input{'s' * (row['inputs'] > 1)}" for row in ends)
+    several = {(row["width"], row["depth"]): row for row in tables["dying"] if row["closed_form"] is None}
+    gap, one = max(((r["share"] - several[r["width"], r["depth"]]["share"], r) for r in rows), key=lambda item: item[0])
+    others = several[one["width"], one["depth"]]
     return (
         f"Dead ReLU networks with one input: the closed form lies inside the 95 % interval for {inside} of {len(rows)} "
-        f"widths and depths (depths of one width share networks); by layer {deepest} at width {narrow} the simulation "
-        f"finds {text}: the form is for a single input, and several inputs die together less often."
+        f"widths and depths (depths of one width share networks). It is an upper bound for several inputs, which die "
+        f"together less often: the largest difference is {100 * gap:.0f} points, at width {one['width']} and depth "
+        f"{one['depth']}, where {100 * one['share']:.0f} % are dead for one input and "
+        f"{100 * others['share']:.0f} % for all of {others['inputs']}."
     )
 
 

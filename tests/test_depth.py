@@ -1,5 +1,6 @@
 """Stacks and their gradients against NumPy in float64 and finite differences."""
 
+import functools
 import math
 
 import chex
@@ -30,9 +31,25 @@ SLOPES = {
 }
 
 
+PHIS = depth.Phis(NAMES)
+# Compiled once for all activations: the index is an argument.
+FORWARD = jax.jit(lambda stack, which, x: depth.forward(stack, PHIS, which, x))
+LOSS_GRADIENTS = jax.jit(lambda stack, which, x, label: depth.log_loss_gradients(stack, PHIS, which, x, label))
+APJN = jax.jit(lambda stack, which, x, probe: depth.log_apjn(stack, PHIS, which, x, probe))
+PROFILE = jax.jit(lambda stack, which, images, labels: depth.profile(stack, PHIS, which, images, labels))
+
+
+@jax.jit
+@functools.partial(jax.vmap, in_axes=(None, None, 0, 0))
+@jax.grad
+def one_example_gradients(stack, which, x, label):
+    """Gradient of one example's loss, by reverse mode and without logarithms."""
+    return -jax.nn.log_softmax(depth.forward(stack, PHIS, which, x)[0])[label]
+
+
 @pytest.fixture(scope="module")
 def phis():
-    return depth.Phis(NAMES)
+    return PHIS
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +87,24 @@ def loss_from(stack, name, h, layer, label):
 
 
 @pytest.mark.parametrize("which,name", list(enumerate(NAMES)))
-def test_forward_equals_numpy_eager_jitted_and_vmapped(phis, stack, images, which, name):
+def test_forward_equals_numpy(stack, images, which, name):
     logits, h = numpy_layers(stack, name, images[0])
-    run = lambda x: depth.forward(stack, phis, which, x)  # noqa: E731
-    for fn in (run, jax.jit(run), lambda x: jax.tree.map(lambda leaf: leaf[0], jax.vmap(run)(x[None]))):
-        ours = fn(jnp.asarray(images[0]))
-        chex.assert_trees_all_close(ours, (logits, np.stack(h)), rtol=2e-5, atol=1e-6)
+    chex.assert_trees_all_close(FORWARD(stack, which, images[0]), (logits, np.stack(h)), rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_everything_is_the_same_eager_jitted_and_vmapped(phis, stack, images):
+    probe = jnp.asarray(np.random.default_rng(1).normal(size=UNITS), jnp.float32)
+    for jitted, fn, rest in (
+        (FORWARD, depth.forward, (images[0],)),
+        (LOSS_GRADIENTS, depth.log_loss_gradients, (images[0], LABELS[0])),
+        (APJN, depth.log_apjn, (images[0], probe)),
+    ):
+        alone = jitted(stack, 1, *rest)
+        one = lambda *rest, fn=fn: fn(stack, phis, 1, *rest)  # noqa: E731
+        chex.assert_trees_all_close(one(*rest), alone, rtol=2e-5, atol=1e-6)
+        many = jax.vmap(one)(*(leaf[None] for leaf in rest))
+        chex.assert_trees_all_close(jax.tree.map(lambda leaf: leaf[0], many), alone, rtol=2e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("which,name", list(enumerate(NAMES)))
@@ -87,9 +116,9 @@ def test_slopes_and_limits_are_those_of_the_catalogue(phis, which, name):
 
 
 @pytest.mark.parametrize("which,name", list(enumerate(NAMES)))
-def test_loss_gradients_equal_finite_differences(phis, stack, images, which, name):
+def test_loss_gradients_equal_finite_differences(stack, images, which, name):
     """Central differences of a float64 loss in every h^l."""
-    logs, _ = depth.log_loss_gradients(stack, phis, which, images[1], LABELS[1])
+    logs, _ = LOSS_GRADIENTS(stack, which, images[1], LABELS[1])
     _, h = numpy_layers(stack, name, images[1])
     step = 1e-6
     for layer in range(LAYERS):
@@ -101,10 +130,10 @@ def test_loss_gradients_equal_finite_differences(phis, stack, images, which, nam
 
 
 @pytest.mark.parametrize("which,name", list(enumerate(NAMES)))
-def test_partial_jacobians_equal_a_product_of_matrices(phis, stack, images, which, name):
+def test_partial_jacobians_equal_a_product_of_matrices(stack, images, which, name):
     """vᵀ ∂h^L/∂h^l as a float64 product of W diag(φ') for every pair of layers."""
     probe = np.random.default_rng(1).normal(size=UNITS).astype(np.float32)
-    logs = depth.log_apjn(stack, phis, which, images[2], jnp.asarray(probe))
+    logs = APJN(stack, which, images[2], jnp.asarray(probe))
     _, h = numpy_layers(stack, name, images[2])
     kernels = np.asarray(stack.kernels, np.float64)
     for first in range(LAYERS):
@@ -135,20 +164,20 @@ def test_gradients_far_below_the_smallest_float_keep_their_logarithm(images):
 
 
 def test_a_dead_stack_has_no_gradient(images):
-    phis = depth.Phis(["relu"])
-    stack = depth.init_stack(jax.random.key(0), "he_normal", FEATURES, UNITS, 3, CLASSES)
+    stack = depth.draw_stacks(jax.random.split(jax.random.key(0), 1), "he_normal", FEATURES, UNITS, LAYERS, CLASSES)
+    stack = jax.tree.map(lambda leaf: leaf[0], stack)
     stack = stack._replace(biases=stack.biases.at[0].set(-1e3))
-    seen = depth.profile(stack, phis, 0, images, LABELS)
-    assert np.all(np.isneginf(seen.log_gradient[:2])) and np.all(np.isneginf(seen.log_kernel_gradient[:2]))
-    np.testing.assert_array_equal(seen.dead[1:], [1, 1])
-    np.testing.assert_array_equal(seen.zero[1:], [1, 1])
+    seen = PROFILE(stack, NAMES.index("relu"), images, LABELS)
+    assert np.all(np.isneginf(seen.log_gradient[:-1])) and np.all(np.isneginf(seen.log_kernel_gradient[:-1]))
+    np.testing.assert_array_equal(seen.dead[1:], np.ones(LAYERS - 1))
+    np.testing.assert_array_equal(seen.zero[1:], np.ones(LAYERS - 1))
     assert float(seen.saturated[1]) == 1
 
 
 @pytest.mark.parametrize("which,name", list(enumerate(NAMES)))
-def test_profile_equals_numpy_counts_and_one_example_gradients(phis, stack, images, which, name):
+def test_profile_equals_numpy_counts_and_one_example_gradients(stack, images, which, name):
     """Counts in NumPy; kernel gradients by `jax.grad` of one example's loss, an implementation without logarithms."""
-    seen = jax.jit(lambda s: depth.profile(s, phis, which, images, LABELS))(stack)
+    seen = PROFILE(stack, which, images, LABELS)
     h = np.stack([np.stack(numpy_layers(stack, name, x)[1]) for x in images])
     slope, value = np.abs(SLOPES[name](h)), VALUES[name](h)
     limit = depth.SATURATED * activations.get(name).lipschitz
@@ -156,10 +185,7 @@ def test_profile_equals_numpy_counts_and_one_example_gradients(phis, stack, imag
     np.testing.assert_allclose(seen.zero, (value == 0).mean((0, 2)), atol=1e-6)
     np.testing.assert_allclose(seen.dead, (slope == 0).all(0).mean(1), atol=1e-6)
 
-    def loss(stack, x, label):
-        return -jax.nn.log_softmax(depth.forward(stack, phis, which, x)[0])[label]
-
-    grads = jax.vmap(jax.grad(loss), in_axes=(None, 0, 0))(stack, images, LABELS)
+    grads = one_example_gradients(stack, which, images, LABELS)
     first = np.square(grads.first_kernel).sum((1, 2)).mean() ** 0.5
     rest = np.square(grads.kernels).sum((2, 3)).mean(0) ** 0.5
     np.testing.assert_allclose(np.exp(seen.log_kernel_gradient), [first, *rest], rtol=2e-4)
@@ -177,3 +203,14 @@ def test_a_shallow_stack_is_the_beginning_of_a_deep_one():
     for wrong in (0, 10):
         with pytest.raises(ValueError, match=f"depth {wrong} is not in 1 to 9"):
             depth.prefix(deep, wrong)
+
+
+@pytest.mark.parametrize("init", ["torch_default", "orthogonal", mf.Init(1.7, 0.05)])
+@pytest.mark.parametrize("layers", [1, 4])
+def test_stacks_drawn_layer_by_layer_are_those_drawn_whole(init, layers):
+    keys = jax.random.split(jax.random.key(3), 2)
+    drawn = depth.draw_stacks(keys, init, FEATURES, UNITS, layers, CLASSES)
+    alone = depth.init_stack(keys[1], init, FEATURES, UNITS, layers, CLASSES)
+    chex.assert_trees_all_close(jax.tree.map(lambda leaf: leaf[1], drawn), alone, rtol=1e-6)
+    with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
+        depth.draw_stacks(keys, init, FEATURES, UNITS, 0, CLASSES)

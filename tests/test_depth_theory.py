@@ -1,5 +1,6 @@
 """Theory, chains, dead networks and training of stacks against closed forms, samples and NumPy in float64."""
 
+import functools
 import math
 
 import chex
@@ -52,7 +53,8 @@ def test_wide_stacks_follow_the_mean_field():
     entry, phis = activations.get("tanh"), depth.Phis(["tanh"])
     inits = (mf.Init(1.5, 0.05),) * layers
     x = jnp.ones(20)
-    predicted = depth.predict(depth.mean_field_phi(entry), inits, 20, width, 1.0)
+    predicted = depth.predict(depth.mean_field_phi(entry), inits, 1.0)
+    apjn = np.exp(predicted.log_apjn)
 
     @jax.jit
     @jax.vmap
@@ -62,22 +64,44 @@ def test_wide_stacks_follow_the_mean_field():
 
     measured = np.exp(np.asarray(logs_of(np.arange(networks)), np.float64))[:, -1]
     error = measured.std(axis=0, ddof=1) / math.sqrt(networks)
-    np.testing.assert_array_less(np.abs(measured.mean(0) - predicted.stack.apjn[-1]), 5 * error)
-    assert predicted.stack.apjn[-1, 0] < 0.75  # so that the comparison is not one with 1
+    np.testing.assert_array_less(np.abs(measured.mean(0) - apjn[-1]), 5 * error)
+    assert apjn[-1, 0] < 0.75  # so that the comparison is not one with 1
 
 
 def test_theory_knows_the_reference_values():
     """REFERENCE values: χ of the sigmoid with PyTorch's weights, tanh's fixed point, the edge of chaos at q = 1."""
     sigmoid, tanh = (depth.mean_field_phi(activations.get(name)) for name in ("sigmoid", "tanh"))
-    seen = depth.predict(sigmoid, (mf.Init(1 / 3, 0.0),) * 30, 8, 8, 1.0)
+    seen = depth.predict(sigmoid, (mf.Init(1 / 3, 0.0),) * 30, 1.0)
     assert seen.chi == pytest.approx(0.02000783, abs=1e-8)
     assert seen.gradient_scale == pytest.approx(-1 / math.log(0.02000783), rel=1e-6)
     assert seen.correlation_scale == pytest.approx(seen.gradient_scale, rel=1e-6)  # c* = 1 in the ordered phase
-    assert depth.predict(tanh, (mf.Init(1.5, 0.05),) * 200, 8, 8, 1.0).chi == pytest.approx(0.93863627, abs=1e-7)
+    assert depth.predict(tanh, (mf.Init(1.5, 0.05),) * 100, 1.0).chi == pytest.approx(0.93863627, abs=1e-7)
     law, q = depth.critical_init(tanh)
     assert q == 1 and law.weight_variance == pytest.approx(2.15330265, abs=1e-7)
-    assert depth.predict(tanh, depth.layer_inits("he_normal", tanh, 8, 8, 30), 8, 8, 1.0).gradient_scale < 0
-    assert math.isnan(depth.predict(tanh, (mf.Init(1.0, 0.0),) * 20, 8, 8, 1.0).correlation_scale)
+    assert depth.predict(tanh, depth.layer_inits("he_normal", tanh, 8, 8, 30), 1.0).gradient_scale < 0
+    assert math.isnan(depth.predict(tanh, (mf.Init(1.0, 0.0),) * 20, 1.0).correlation_scale)
+
+
+@pytest.mark.parametrize("init", ["torch_default", "he_normal"])
+@pytest.mark.parametrize("name", ["tanh", "relu"])
+def test_theory_equals_that_of_a_general_stack(name, init):
+    """`meanfield.predict_stack`, which integrates over two inputs and every layer anew."""
+    phi = depth.mean_field_phi(activations.get(name))
+    inits = depth.layer_inits(init, phi, 20, 30, 6)
+    general = mf.predict_stack([phi] * 6, (20, *(30,) * 6), inits, 0.7, 0.3)
+    ours = depth.predict(phi, inits, 0.7)
+    np.testing.assert_allclose(ours.q, general.q, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(ours.log_apjn), general.apjn, rtol=1e-10)
+    assert ours.chi == pytest.approx(general.chi[-1], rel=1e-12)
+
+
+def test_theory_names_the_layer_where_it_ends():
+    """x − tanh x loses its digits where the variance collapses."""
+    phi = depth.mean_field_phi(activations.get("tanhshrink"))
+    with pytest.raises(ValueError, match=r"layer \d, variance .*e-\d\d: .* converged to"):
+        depth.predict(phi, (mf.Init(1.0, 0.0),) * 9, 1.0)
+    with pytest.raises(ValueError, match="inits is empty"):
+        depth.predict(phi, (), 1.0)
 
 
 def test_the_sigmoid_has_an_edge_of_chaos_but_only_at_a_large_variance():
@@ -129,20 +153,37 @@ def test_bad_bounds_are_refused():
             depth.lipschitz_bound(slope, length)
 
 
-@pytest.mark.parametrize("width,layers,reference", [(2, 9, 0.924915), (4, 9, 0.440575), (10, 9, 0.00875481)])
-def test_dead_relu_networks_are_as_many_as_the_closed_form_says(width, layers, reference):
+@jax.jit
+@functools.partial(jax.vmap, in_axes=(0, None, None))
+def dead_networks(key, inputs, width):
+    """Nine layers; the width is an argument, up to 10."""
+    return depth.dead_by_depth(key, inputs, width, 9, drawn=10)
+
+
+@pytest.mark.parametrize("width,reference", [(2, 0.924915), (4, 0.440575), (10, 0.00875481)])
+def test_dead_relu_networks_are_as_many_as_the_closed_form_says(width, reference):
     """Binomial limits of 2e-6 on either side; also: once dead always dead, whatever the size of the input."""
     networks = 3000
     keys = jax.random.split(jax.random.key(width), networks)
     inputs = np.array([[0.3, -1.0, 2.0], [1.0, 1.0, -0.5]], np.float32)
-    run = jax.jit(jax.vmap(lambda key, x: depth.dead_by_depth(key, x, width, layers), in_axes=(0, None)))
-    dead = np.asarray(run(keys, inputs))
+    dead = np.asarray(dead_networks(keys, inputs, width))
     low, high = binom.ppf([2e-6, 1 - 2e-6], networks, reference)
     assert low <= dead[:, -1, 0].sum() <= high and low <= dead[:, -1, 1].sum() <= high
     assert dead[:, -1].all(axis=1).sum() < dead[:, -1, 0].sum()
     assert np.all(dead[:, 1:] >= dead[:, :-1])
-    np.testing.assert_array_equal(dead, run(keys, 1e6 * inputs))
+    np.testing.assert_array_equal(dead, dead_networks(keys, 1e6 * inputs, width))
     assert dead[:, 0, 0].sum() == pytest.approx(networks * 2.0**-width, abs=5 * math.sqrt(networks * 2.0**-width))
+
+
+def test_units_drawn_beyond_the_width_count_for_nothing():
+    """The same first layer of 4 units: alone, and as the first 4 of 10 where the others are the only ones alive."""
+    keys = jax.random.split(jax.random.key(9), 200)
+    one = jnp.ones((1, 1))
+    kernels = np.stack([jax.random.normal(jax.random.split(key, 9)[0], (1, 10))[0] for key in keys])
+    expected = (kernels[:, :4] <= 0).all(axis=1)
+    np.testing.assert_array_equal(dead_networks(keys, one, 4)[:, 0, 0], expected)
+    assert (kernels[expected, 4:] > 0).any()
+    assert depth.dead_by_depth(keys[0], one, 4, 1).shape == (1, 1)
 
 
 def test_training_equals_gradient_descent_in_numpy(images):

@@ -12,15 +12,16 @@ import pytest
 
 from experiments import depth, depth_figures, depth_measure, depth_report, runtime
 
-pytestmark = pytest.mark.slow  # a run of every part compiles for about a minute
 ROOT = Path(__file__).resolve().parent.parent
-TINY = ["--activations", "relu", "sigmoid", "--inits", "he_normal", "--depths", "3", "1"]
+TINY = ["--activations", "relu", "sigmoid", "--theory", "tanh", "--inits", "he_normal", "--depths", "3", "1"]
 TINY += ["--wide", "8", "--networks", "3", "--chains", "50", "--width", "8", "--seeds", "2", "--epochs", "1"]
 TABLES = ("theory", "chain", "gradients", "training", "layers", "dying")
 MISTAKES = [
     (["--activations", "rellu"], "did you mean relu"),
     (["--activations", "softmax"], "acts along an axis"),
     (["--activations", "relu", "relu"], "names one twice"),
+    (["--theory", "tanhh"], "did you mean tanh"),
+    (["--theory", "maxout"], "acts along an axis"),
     (["--activations", "elu:alpha=x"], "is not a number"),
     (["--inits", "he_norml"], "did you mean 'he_normal'"),
     (["--parts", "chains"], "did you mean 'chain'"),
@@ -93,6 +94,7 @@ def rows_of(out, name):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_run_leaves_tables_figures_and_a_report(tiny):
     names = {path.name for path in tiny.iterdir()}
     assert names == {f"{name}.csv" for name in TABLES} | {f"{name}.png" for name in depth_figures.PICTURES} | {
@@ -105,9 +107,10 @@ def test_a_run_leaves_tables_figures_and_a_report(tiny):
     assert "jaxlib" in report and "scikit-learn's load_digits" in report
 
 
+@pytest.mark.slow
 def test_the_tables_have_every_row_once(tiny):
     combinations, layers = 2, 1 + 3
-    assert len(rows_of(tiny, "theory")) == combinations
+    assert [row["activation"] for row in rows_of(tiny, "theory")] == ["relu", "sigmoid", "tanh"]
     assert len(rows_of(tiny, "chain")) == 2 * 4 * 3
     assert len(rows_of(tiny, "gradients")) == combinations * layers
     assert len(rows_of(tiny, "training")) == combinations * 2 * 2 * 2
@@ -124,6 +127,7 @@ def test_the_tables_have_every_row_once(tiny):
         assert len({tuple(row[column] for column in key) for row in rows}) == len(rows)
 
 
+@pytest.mark.slow
 def test_the_tables_hold_what_theory_gives(tiny):
     """χ of relu with He's weights is 1, its gradient constant; the sigmoid's closed forms from tables of REFERENCE."""
     theory = {row["activation"]: row for row in rows_of(tiny, "theory")}
@@ -133,12 +137,14 @@ def test_the_tables_hold_what_theory_gives(tiny):
         for row in rows_of(tiny, "gradients")
         if row["activation"] == "relu"
     )
-    bound = [row for row in rows_of(tiny, "chain") if row["activation"] == "sigmoid" and row["length"] == "3"]
-    assert {float(row["log10_bound"]) for row in bound} == {pytest.approx(3 * math.log10(0.25), rel=1e-5)}
-    assert {row["share_above_bound"] for row in bound if row["law"] in ("unit", "torch_default")} == {"0"}
-    assert {float(row["closed_form"]) for row in rows_of(tiny, "dying") if row["inputs"] == "1"} == {
-        pytest.approx(1 - 0.75**length, rel=1e-5) for length in (1, 2, 3)
-    }
+    gradients = [row for row in rows_of(tiny, "gradients") if row["activation"] == "sigmoid" and row["layer"] == "1"]
+    bounds = [float(row["log10_chain_bound"]) for row in gradients if row["depth"] == "3"]
+    assert bounds == pytest.approx([2 * math.log10(0.25)], rel=1e-5)
+    chain = [row for row in rows_of(tiny, "chain") if row["activation"] == "sigmoid" and row["length"] == "3"]
+    assert [float(row["log10_bound"]) for row in chain] == pytest.approx([3 * math.log10(0.25)] * 4, rel=1e-5)
+    assert {row["share_above_bound"] for row in chain if row["law"] in ("unit", "torch_default")} == {"0"}
+    dying = [float(row["closed_form"]) for row in rows_of(tiny, "dying") if row["inputs"] == "1"]
+    assert dying == pytest.approx([1 - 0.75**length for length in (1, 2, 3)], rel=1e-5)
 
 
 @pytest.mark.slow
@@ -152,6 +158,7 @@ def test_the_same_command_writes_the_same_tables(tmp_path):
         assert (tmp_path / "a" / f"{name}.csv").read_bytes() == (tmp_path / "b" / f"{name}.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_stopping_leaves_the_finished_parts(tmp_path, monkeypatch, capsys):
     def stop(lab):
         raise KeyboardInterrupt
@@ -170,6 +177,37 @@ def test_means_of_logarithms_outlast_the_range_of_floats():
     assert depth_measure.log_mean(logs[1]) == -np.inf
     np.testing.assert_allclose(depth_measure.log_mean(logs, axis=1), [-2000 + math.log(2), -np.inf])
     np.testing.assert_allclose(depth_measure.log_mean(logs, axis=0), logs[0] - math.log(2))
+
+
+def test_tables_hold_every_layer_of_shallow_stacks_and_every_fifth_of_deep_ones():
+    assert depth_measure.tabled(20) == list(range(1, 21))
+    assert depth_measure.tabled(23) == [1, 5, 10, 15, 20]
+
+
+def test_trainability_counts_both_kinds_of_exceptions():
+    theory = [{"activation": "a", "init": "i", "gradient_scale": -2.0}]
+
+    def row(depth, accuracy):
+        return {"activation": "a", "init": "i", "depth": depth, "best_rate": 1, "test_accuracy": accuracy}
+
+    text = depth_report._training({"theory": theory, "training": [row(2, 0.9), row(12, 0.4), row(13, 0.6)]})
+    assert "Of the 2 stacks no deeper than 6 |ξ|, 1 reach 50 %" in text and "of the 1 deeper ones 1 do" in text
+    assert "yet below: a i 12; beyond, yet above: a i 13" in text
+
+
+def test_the_largest_gap_between_one_input_and_several_is_named():
+    def row(depth, inputs, share):
+        form = 0.3 if inputs == 1 else None
+        cells = {"width": 2, "depth": depth, "inputs": inputs, "share": share, "low": share - 0.1, "high": share + 0.1}
+        return cells | {"closed_form": form}
+
+    text = depth_report._dying({"dying": [row(1, 1, 0.25), row(2, 1, 0.75), row(1, 4, 0.0), row(2, 4, 0.6)]})
+    assert "for 1 of 2 widths" in text and "25 points, at width 2 and depth 1" in text and "all of 4" in text
+
+
+def test_members_are_padded_to_a_multiple_of_the_devices():
+    assert depth_measure.padded(3, 2).tolist() == [0, 1, 2, 2]
+    assert depth_measure.padded(4, 2).tolist() == [0, 1, 2, 3]
 
 
 def test_the_learning_rate_is_chosen_by_training_accuracy_among_those_that_did_not_diverge():
@@ -191,6 +229,23 @@ def test_the_depth_that_trains_ends_at_the_first_failure():
     assert depth_figures.mean_accuracy(rows)["a", "i", 1] == pytest.approx(0.85)
     assert depth_report.trained_depth(rows) == {("a", "i"): 2}
     assert depth_report.trained_depth([row(1, 0.2), row(2, 0.9)]) == {("a", "i"): 0}
+
+
+def test_depth_scales_beyond_rounding_are_infinite():
+    shown = [depth_report._scale(value) for value in (None, math.inf, -4.5e15, -10.04, 2000.0)]
+    assert shown == ["–", "∞", "∞", "-10.0", "2000.0"]
+
+
+def test_saturation_and_zeros_are_means_over_layers():
+    def row(name, stage, layer, saturated, zero, depth=2):
+        cells = {"saturated": saturated, "zero": zero, "stage": stage, "layer": layer, "depth": depth}
+        return {"activation": name, "init": "i"} | cells
+
+    rows = [row("a", "before", 1, 0.2, 0), row("a", "before", 2, 0.6, 0), row("a", "after", 1, 0.9, 0)]
+    rows += [row("b", "before", 1, 0, 0.5), row("b", "before", 2, 0, 0.1), row("b", "after", 2, 0, 0.2)]
+    text = depth_report._health([*rows, row("a", "before", 1, 1.0, 1.0, depth=50)])
+    assert "40 % of the units are saturated for an input at initialisation, 45 % after training, with a, i" in text
+    assert "30 % of the units are exactly 0 for an input at initialisation, 10 % after training, with b, i" in text
 
 
 def test_numbers_are_written_in_one_format(tmp_path):

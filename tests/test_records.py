@@ -1,7 +1,9 @@
 """Records: what is written is read back, parts merge to the whole, and summaries compare with `diff`."""
 
 import csv
+import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +185,12 @@ def test_a_diverged_seed_is_counted_and_its_neighbours_are_untouched():
     assert (rows[1]["test_loss"], rows[2]["train_loss"]) == ("nan", "inf")
     accuracy = record.test_accuracy()
     assert np.isnan(accuracy[1, -1]) and np.isnan(accuracy[3, 0]) and not np.isnan(accuracy[0]).any()
+
+
+def test_a_later_field_at_its_default_leaves_the_digest_as_it_was():
+    assert "output_bias" not in CONFIG.as_dict()
+    changed = replace(CONFIG, output_bias=1.0)
+    assert changed.as_dict()["output_bias"] == 1.0 and Config.from_dict(changed.as_dict()) == changed
+    for bad in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="output_bias must be a finite number"):
+            replace(CONFIG, output_bias=bad)

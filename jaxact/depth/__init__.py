@@ -6,7 +6,7 @@ One example and one network per function, scanned over depth; callers batch with
 from jaxact.depth.chain import CHAIN_LAWS, chain_log_gradients, draw_chain, lipschitz_bound
 from jaxact.depth.dying import dead_by_depth
 from jaxact.depth.gradients import SATURATED, Profile, log_apjn, log_loss_gradients, profile, pull_back
-from jaxact.depth.stack import Phis, Stack, forward, init_stack, prefix, sample_layer
+from jaxact.depth.stack import Phis, Stack, draw_stacks, forward, init_stack, prefix, sample_layer
 from jaxact.depth.theory import INITS, Theory, critical_init, layer_inits, mean_field_phi, predict
 from jaxact.depth.trainability import Outcome, make_member
 
@@ -23,6 +23,7 @@ __all__ = [
     "critical_init",
     "dead_by_depth",
     "draw_chain",
+    "draw_stacks",
     "forward",
     "init_stack",
     "layer_inits",

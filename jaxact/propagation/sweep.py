@@ -51,9 +51,12 @@ def probe(
     """
     examples = check_examples(images, chunk)
 
-    def one(x: Array) -> Propagation:
+    def one(x: Array) -> tuple[Array, Array, Array]:
         chain = mlp_chain(model, variables, which, x)
-        values = jnp.linalg.svd(input_output(chain), compute_uv=False)
-        return Propagation(values, layer_norms(chain), chain_apjn(chain))
+        return input_output(chain), layer_norms(chain), chain_apjn(chain)
 
-    return jax.lax.map(one, images, batch_size=min(chunk, examples))
+    matrices, norms, apjn = jax.lax.map(one, images, batch_size=min(chunk, examples))
+    # One at a time on a CPU: LAPACK's batched form waits for the threads that other devices' batches hold (deadlock).
+    together = 1 if jax.default_backend() == "cpu" else min(chunk, examples)
+    values = jax.lax.map(lambda matrix: jnp.linalg.svd(matrix, compute_uv=False), matrices, batch_size=together)
+    return Propagation(values, norms, apjn)
