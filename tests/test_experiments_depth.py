@@ -192,7 +192,7 @@ def test_trainability_counts_both_kinds_of_exceptions():
 
     text = depth_report._training({"theory": theory, "training": [row(2, 0.9), row(12, 0.4), row(13, 0.6)]})
     assert "Of the 2 stacks no deeper than 6 |ξ|, 1 reach 50 %" in text and "of the 1 deeper ones 1 do" in text
-    assert "yet below: a i 12; beyond, yet above: a i 13" in text
+    assert "No deeper, yet below: a i 12. Deeper, yet above: a i 13." in text
 
 
 def test_the_largest_gap_between_one_input_and_several_is_named():
