@@ -186,6 +186,7 @@ def test_units_drawn_beyond_the_width_count_for_nothing():
     assert depth.dead_by_depth(keys[0], one, 4, 1).shape == (1, 1)
 
 
+@pytest.mark.slow
 def test_training_equals_gradient_descent_in_numpy(images):
     """Three full-batch steps of a tanh network with one hidden layer, in float64."""
     phis = depth.Phis(["tanh"])
