@@ -5,7 +5,7 @@
     python -m experiments.interventions --epochs 3 --seeds 8 --out DIR
 
 The unchanged runs are read from --baseline where they are there, and trained otherwise. It may be stopped at any time;
-the same command goes on where it stopped. Expected: whatever takes the common mean off the outputs repairs all four.
+the same command goes on where it stopped.
 """
 
 import argparse
