@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments import explain_figures, explain_registered, interventions, interventions_report
 from experiments.explain_evidence import FAILING, RULE, Case, Verdict, case, judge
+from experiments.explain_protocols import by_protocol
 from experiments.interventions_report import Effect
 from experiments.outcome import aligned, machines
 from jaxact import claims, records
@@ -72,7 +73,7 @@ def write(found: Mapping[str, Record], options: argparse.Namespace, out: Path, c
         _theory(evidence),
         _interventions(evidence),
         _registered(found, options),
-        _audit(evidence),
+        _audit(options),
     ]
     out.mkdir(parents=True, exist_ok=True)
     explain_figures.draw(evidence.cases, evidence.effects, out)
@@ -252,14 +253,8 @@ def _full(config: Config) -> bool:
     return config.epochs == 10 and config.limit_train is None
 
 
-def _audit(evidence: Evidence) -> str:
-    ours: dict[str, dict[str, np.ndarray]] = {}
-    for name, one in evidence.cases.items():
-        if _full(one.record.config):
-            ours.setdefault(one.record.config.dataset, {})[name] = one.accuracy
-    for effect in evidence.effects:
-        if effect.intervention == "batchnorm_last" and _full(effect.config):
-            ours.setdefault(f"{effect.config.dataset}_batchnorm_last", {})[effect.base.name] = effect.accuracy_after
+def _audit(options: argparse.Namespace) -> str:
+    ours = by_protocol([Path(folder) for folder in (*options.records, options.interventions)])
     rows = [["claim", "published figures", "numbers", "our runs", "our numbers"]]
     for a in claims.audit(ours):
         rows.append([a.claim.statement, a.published.verdict, a.published.numbers, a.ours.verdict, a.ours.numbers])
