@@ -198,8 +198,9 @@ def report(results: Results, facts: dict[str, Any], figure: str | None) -> str:
         "medians of the rounds' own; core-ms are processor time of all threads per model-step. jaxact's time includes "
         "initialisation and keeping loss and accuracy, PyTorch's neither.",
         summary(results),
-        "The floor is the number of operations over the best rate of square single-precision products with one "
-        "single-threaded process per core; the row above it multiplies the model-step's own matrices that way.",
+        "The floor is the number of operations over the best rate of square single-precision products in any "
+        "library at hand (NumPy, SciPy, XLA, PyTorch) with one single-threaded process per core; the row above it "
+        "multiplies the model-step's own matrices that way.",
     ]
     if figure:
         text.append(f"![throughput and memory against the number of seeds]({figure})")

@@ -18,7 +18,9 @@ from experiments.benchmark_products import sgemm_rates
 from experiments.benchmark_task import ACTIVATIONS, BATCH, SHAPES, Made, Repeat, Spec
 
 NO_TORCH = "torch is not installed, pip install .[bench]"
-SINGLE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+SINGLE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} | {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"
+}
 
 
 class Row(NamedTuple):

@@ -52,7 +52,7 @@ def test_every_library_multiplies_what_it_should(transposed):
     left, right = products._array(rng, 5, 7, transposed[0]), products._array(rng, 7, 3, transposed[1])
     expected = left.astype(float) @ right.astype(float)
     libraries = products._multipliers()
-    assert {"numpy", "scipy"} <= set(libraries)
+    assert {"numpy", "scipy", "xla"} <= set(libraries)
     for name, multiply in libraries.items():
         found = np.asarray(multiply(left, right)())
         np.testing.assert_allclose(found.T if name == "scipy" else found, expected, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,87 @@
+"""Learning curves from the records of any grid: per epoch, every seed, with what the output layer's health says.
+
+    python -m experiments.curves runs/convergence --out runs/curves
+    python -m experiments.curves results/lr-sweep --out runs/curves     accuracy against the learning rate as well
+
+Writes `curves.csv` (accuracies, losses, classes never predicted, dead outputs, share of negative output weights),
+`curves.png`, `sweep.png` where the records differ in the learning rate, and `report.md`, which looks for sudden
+recoveries: a test accuracy that rises by at least 5 points within an epoch after the second, and the outputs that came
+back to life with it. Trains nothing; seconds.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments import runtime
+from experiments.cli import Parser, check_out
+from jaxact import records
+from jaxact.config import split_name
+from jaxact.records import Record, RecordError
+
+MODULE = "experiments.curves"
+
+
+def parser() -> Parser:
+    """The options."""
+    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("records", nargs="+", metavar="DIR", help="folders of records, of experiments.grid say")
+    p.add_argument("--configs", nargs="+", metavar="A-B-C", help="only these configurations (all)")
+    p.add_argument("--out", default="runs/curves", help="folder of the report (runs/curves)")
+    return p
+
+
+def read(folders: Sequence[Path], names: Sequence[str] | None) -> list[Record]:
+    """The records below the folders, each configuration once, by data set and name.
+
+    Raises:
+        ValueError: a folder that is not there, a record that cannot be read, or no record of a name asked for.
+    """
+    found = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(
+                f"{folder} is not a folder of records: run python -m experiments.grid --out {folder} first"
+            )
+        for record in records.read_all(folder):
+            if isinstance(record, RecordError):
+                raise record
+            found[record.config] = records.merge(found.get(record.config), record)
+    present = {config.name for config in found}
+    for name in names or ():
+        if "-".join(split_name(name)) not in present:
+            raise ValueError(f"no record of {name} in {', '.join(map(str, folders))}: there are {_shown(present)}")
+    kept = [record for config, record in found.items() if not names or config.name in names]
+    if not kept:
+        raise ValueError(
+            f"{', '.join(map(str, folders))}: no records: run python -m experiments.grid --out {folders[0]} first"
+        )
+    return sorted(kept, key=lambda r: (r.config.dataset, r.config.name, r.config.learning_rate, r.config.digest))
+
+
+def _shown(names: set[str]) -> str:
+    first = sorted(names)[:5]
+    return ", ".join(first) + (f" and {len(names) - 5} others" if len(names) > 5 else "") if first else "none"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read and report.
+
+    Returns:
+        Exit status: 0 done, 2 bad input (nothing written).
+    """
+    p = parser()
+    options = p.parse_args(argv)
+    try:
+        out = check_out(Path(options.out))
+        found = read([Path(folder) for folder in options.records], options.configs)
+    except ValueError as error:
+        p.error(str(error))
+    from experiments import curves_report
+
+    print(curves_report.write(found, out, runtime.command(MODULE)))
+    return 0
+
+
+if __name__ == "__main__":
+    runtime.run(main)

@@ -1,0 +1,105 @@
+"""Learning curves: the table equals the records, a planted recovery is found with its class, bad input is one line."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from record_examples import make
+
+from experiments import curves
+from experiments.curves_report import labels, recoveries
+from jaxact import records
+from jaxact.config import Config
+
+CONFIG = Config(activations=("sigmoid", "relu"), dataset="digits", widths=(3, 2), epochs=5)
+RUN = dict.fromkeys(("processor", "cores", "backend", "device", "devices", "python", "strategy", "call_size"), "?")
+RUN |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}, "seeds": [0, 4], "seconds": 1.0}
+
+
+@pytest.fixture
+def record():
+    """Seed 4 predicts class 1 from epoch 4 on only, when its dead output revives and half the images become right."""
+    plain = make([0, 4], CONFIG)
+    arrays = {name: value.copy() for name, value in plain.arrays.items()}
+    arrays["test_predicted"][:] = [50, 50]
+    arrays["test_correct"][:] = [25, 25]
+    arrays["test_predicted"][1, :4] = [100, 0]
+    arrays["test_correct"][1, :4] = [50, 0]
+    arrays["test_correct"][1, 4:] = [50, 45]
+    arrays["probe_dead"][:] = False
+    arrays["probe_dead"][1, :4, 4] = True  # units 3 and 4 are the outputs
+    arrays["probe_output_negative"][:] = 0.5
+    arrays["probe_output_negative"][1, :4, 1], arrays["probe_output_negative"][1, 4:, 1] = 1, 0.75
+    arrays["probe_negative_weights"][:] = 3  # of 3 x 2
+    return plain._replace(arrays=arrays, meta={"data": {"source": "made up"}, "runs": [RUN]})
+
+
+def run(*options):
+    return curves.main([str(option) for option in options])
+
+
+def test_the_table_equals_the_record(tmp_path, record, capsys):
+    records.write(tmp_path / "in", record)
+    assert run(tmp_path / "in", "--out", tmp_path / "out") == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "curves.csv").read_text().splitlines()))
+    assert len(rows) == 2 * 6 and {row["configuration"] for row in rows} == {"sigmoid-relu"}
+    last = rows[-1]
+    assert (last["seed"], last["epoch"], last["test_accuracy"], last["never_predicted"]) == ("4", "5", "95", "0")
+    assert float(last["negative_output_weights"]) == 0.5 and rows[6]["dead_outputs"] == "1"
+    assert rows[0]["train_accuracy"] == "" and float(rows[1]["train_loss"]) == record.arrays["train_loss"][0, 0]
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "1 times" in report and "curves.png" in report and not (tmp_path / "out" / "sweep.png").exists()
+    assert "sigmoid-relu" in capsys.readouterr().out
+
+
+def test_a_recovery_names_its_class_and_whether_its_output_was_dead(record):
+    (found,) = recoveries(record, "x")
+    assert (found.seed, found.epoch, found.before, found.after, found.dead) == (4, 4, 50, 95, 1)
+    assert found.regained.tolist() == [1]
+    np.testing.assert_allclose([found.active_before, found.active_after], [[0], [25]])
+
+
+def test_an_early_rise_is_no_recovery(record):
+    record.arrays["test_correct"][0, 0] = [0, 0]  # 0 → 50 % in the first epoch
+    assert len(recoveries(record, "x")) == 1
+
+
+def test_what_differs_is_in_the_label(tmp_path, record):
+    faster = replace(CONFIG, learning_rate=0.5)
+    assert labels([record, record._replace(config=faster)]) == [
+        "sigmoid-relu learning_rate=0.01",
+        "sigmoid-relu learning_rate=0.5",
+    ]
+    records.write(tmp_path / "in", record)
+    broken = record._replace(config=faster, arrays=dict(record.arrays, test_loss=record.arrays["test_loss"] * np.nan))
+    records.write(tmp_path / "in", broken)
+    assert run(tmp_path / "in", "--out", tmp_path / "out") == 0
+    assert (tmp_path / "out" / "sweep.png").stat().st_size > 5000
+    report = (tmp_path / "out" / "report.md").read_text()
+    row = next(line for line in report.splitlines() if "learning_rate=0.5" in line)
+    assert [cell.strip() for cell in row.split("|")[2:6]] == ["2", "2", "–", "–"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["absent"], "absent is not a folder of records"),
+        (["empty"], "no records"),
+        (["in", "--configs", "relu-relu"], "no record of relu-relu in"),
+        (["in", "--out", "in/file/below"], "is not a directory"),
+        (["damaged"], "not a jaxact record"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, record, options, said):
+    monkeypatch.chdir(tmp_path)
+    records.write(tmp_path / "in", record)
+    (tmp_path / "in" / "file").write_text("")
+    for name in ("empty", "damaged"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "damaged" / "x.npz").write_bytes(b"x")
+    with pytest.raises(SystemExit) as stop:
+        run(*options)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and said in error and error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
