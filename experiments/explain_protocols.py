@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.interventions_report import accuracies
+from experiments.presets import STUDY
 from jaxact import records
 from jaxact.config import Config
 from jaxact.data.specs import spec
@@ -20,9 +21,9 @@ _OPTIMIZERS = {"rmsprop": "torch_rmsprop", "adagrad": "torch_adagrad", "adadelta
 def protocol_name(config: Config) -> str | None:
     """`mnist`, `cifar10_batch32_batchnorm`, … (see `jaxact.claims.Ours`); None for a run the study did not make.
 
-    Full length, all examples, three layers of the study's widths and one activation each.
+    Full length, all examples, three layers of the study's widths with one of its four activations each.
     """
-    if len(config.activations) != 3 or config.paired:
+    if len(config.activations) != 3 or not set(config.activations) <= set(STUDY["activations"]):
         return None
     name = config.dataset
     plain = Config(activations=config.activations, dataset=name, widths=(500, 256, spec(name).classes))

@@ -13,7 +13,8 @@ from experiments import explain_figures, explain_registered, interventions, inte
 from experiments.explain_evidence import FAILING, RULE, Case, Verdict, case, judge
 from experiments.explain_protocols import by_protocol
 from experiments.interventions_report import Effect
-from experiments.outcome import aligned, machines
+from experiments.outcome import machines
+from experiments.table import aligned
 from jaxact import claims, records
 from jaxact.config import Config
 from jaxact.records import Record
@@ -90,15 +91,15 @@ def answered(evidence: Evidence) -> str:
     answers = sorted({verdict.answer for verdict in verdicts})
     told = answers[0] if len(answers) == 1 else "; ".join(f"{v.name}: {v.answer}" for v in verdicts)
     own = [evidence.cases[v.name] for v in verdicts]
-    agree = np.concatenate([c.nearly_agreement for c in own])
-    at_start, lost = (sum(int(getattr(c, field).sum()) for c in own) for field in ("lost_at_start", "never"))
+    fields = ("lost_at_start", "lost_inactive", "never")
+    at_start, inactive, lost = (sum(int(getattr(c, field).sum()) for c in own) for field in fields)
     saturated = max(verdict.saturated for verdict in verdicts)
     parts = [
         f"**{told[0].upper()}{told[1:]}.** The {len(verdicts)} endings in (sigmoid, relu) lose "
         f"{_span([v.lost for v in verdicts], '.1f')} of their classes on average "
-        f"({_span(_first(own), '.1f')} after the first epoch already), and in {agree.sum()} of {len(agree)} runs as "
-        "many (to within one) as they have output units that are off for at least 99 % of the test set. "
-        f"{100 * at_start / max(lost, 1):.0f} % of the lost classes had an output that was dead at initialisation, the "
+        f"({_span(_first(own), '.1f')} after the first epoch already), and {inactive} of these {lost} classes "
+        f"({_percent(inactive, lost)}) have an output unit that is off for at least 99 % of the test set. "
+        f"{_percent(at_start, lost)} of the lost classes had an output that was dead at initialisation, the "
         f"others died in training. At most {100 * saturated:.2g} % of the sigmoid's pre-activations are ever saturated."
     ]
     controls = [v.control_accuracy for v in verdicts if not np.isnan(v.control_accuracy)]
@@ -113,6 +114,10 @@ def answered(evidence: Evidence) -> str:
             before, after = ([getattr(e, when).accuracy for e in own] for when in ("before", "after"))
             parts.append(f"{what} takes the mean accuracy from {_span(before, '.1f')} % to {_span(after, '.1f')} %.")
     return " ".join(parts)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / max(whole, 1):.0f} %"
 
 
 def _first(cases: Sequence[Case]) -> list[float]:
@@ -144,8 +149,8 @@ def _verdicts(evidence: Evidence) -> str:
     head = ["configuration", "seeds", "accuracy ± sd", "lost classes", "dead at start", "predicted", "dead at end"]
     head += [
         "or nearly",
-        "lost = dead",
-        "= or nearly",
+        "lost are dead",
+        "are or nearly",
         "saturated %",
         "gradient 1/L",
         "control",
@@ -160,11 +165,13 @@ def _verdicts(evidence: Evidence) -> str:
         dead = (f"{c.dead[:, 0].mean():.2f}", f"{c.predicted_dead:.2f}", f"{c.dead[:, -1].mean():.2f}")
         dead += (f"{c.inactive[:, -1].mean():.2f}", f"{100 * v.strict:.0f} %")
         rows.append([v.name, str(len(c.accuracy)), f"{c.accuracy.mean():.2f} ± {sd}", f"{v.lost:.2f}", *dead])
-        rows[-1] += [f"{100 * v.agree:.0f} %", f"{100 * v.saturated:.2g}", f"{v.attenuation:.2g}", v.control]
+        rows[-1] += [f"{100 * v.inactive:.0f} %", f"{100 * v.saturated:.2g}", f"{v.attenuation:.2g}", v.control]
         rows[-1] += [f"{v.control_accuracy:.2f}", f"{v.control_attenuation:.2g}", v.answer]
     note = (
         f"Rule: {RULE}\n\nLost classes: never predicted after the last epoch, of 10. Dead: outputs with slope 0 on the "
         "whole test set; predicted: by mean-field theory, before training; or nearly: active for at most 1 % of it. "
+        "Lost are dead: share of the lost classes whose output is, after the last epoch. The reverse need not hold: "
+        "where all outputs are 0, class 0 is predicted. "
         "Saturated: largest share over the epochs. Gradient 1/L: median over seeds of the gradient norm at the first "
         "layer's pre-activations over that at the output's, at initialisation."
     )

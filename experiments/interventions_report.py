@@ -1,13 +1,14 @@
 """What `experiments.interventions` leaves behind: paired effects with intervals, tables, a figure, a report."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from experiments.interventions import INTERVENTIONS
-from experiments.outcome import aligned, machines
+from experiments.outcome import machines
+from experiments.table import aligned
 from jaxact import records
 from jaxact.config import Config
 from jaxact.records import Record
@@ -108,14 +109,14 @@ def state(record: Record) -> State:
     )
 
 
-def effects(study: "Study") -> list[Effect]:
-    """Every effect whose runs are there, in the order of the study."""
+def effects(study: "Study", lookup: Callable[["Study", Config], Record | None] = find) -> list[Effect]:
+    """Every effect whose runs are there, in the order of the study; `lookup` finds the runs of a configuration."""
     rng, found = np.random.default_rng(0), []
-    before = {config: find(study, config) for config in study.base}
+    before = {config: lookup(study, config) for config in study.base}
     for i, base in enumerate(study.base):
         for name, changed in study.changed.items():
             config, old = changed[i], before[base]
-            new = find(study, config) if config else None
+            new = lookup(study, config) if config else None
             if config is None or old is None or new is None:
                 continue
             seeds = tuple(sorted(set(old.seeds.tolist()) & set(new.seeds.tolist())))

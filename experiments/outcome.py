@@ -1,4 +1,4 @@
-"""What a grid says before it starts and leaves behind: the plan, the ranked table, the comparison, `summary.csv`."""
+"""What a grid says before it starts and of its records: the plan, the ranked table, the comparison."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ import numpy as np
 
 from experiments.plan import Plan
 from experiments.runtime import cores
-from jaxact import comparison, published, records
+from experiments.table import aligned, counted
+from jaxact import architectures, comparison, published, records
 from jaxact.config import Config
 from jaxact.records import Record
 from jaxact.statistics import summarize
@@ -55,9 +56,10 @@ def opening(plan: Plan, todo: Sequence[tuple[Config, int]], *, alone: bool = Tru
 def _opening(plan: Plan, todo: Sequence[tuple[Config, int]]) -> str:
     total, left = len(plan.configs) * len(plan.seeds), len({config for config, _ in todo})
     if not todo:
-        return f"all {len(plan.configs)} configurations x {len(plan.seeds)} seeds are in {plan.out}: nothing to train"
-    skipped = f"; {total - len(todo)} runs already in {plan.out} are skipped" if len(todo) < total else ""
-    return f"{len(todo)} runs of {left} configurations to train, records in {plan.out}{skipped}"
+        everything = f"{counted(len(plan.configs), 'configuration')} x {counted(len(plan.seeds), 'seed')}"
+        return f"all of {everything} in {plan.out}: nothing to train"
+    skipped = f"; skipped: {counted(total - len(todo), 'run')} already in {plan.out}" if len(todo) < total else ""
+    return f"{counted(len(todo), 'run')} of {counted(left, 'configuration')} to train, records in {plan.out}{skipped}"
 
 
 def describe(plans: Sequence[Plan]) -> str:
@@ -104,12 +106,9 @@ def _products_ms(plan: Plan) -> float:
     from threadpoolctl import threadpool_limits
 
     config = plan.configs[0]
-    sizes = [plan.spec.features, *config.widths]
+    sizes = architectures.products(config.architecture, config.dataset, config.widths, config.batch_size)
     rng = np.random.default_rng(0)
-    layers = [
-        (rng.random((config.batch_size, a), np.float32), rng.random((a, b), np.float32))
-        for a, b in zip(sizes, sizes[1:], strict=False)
-    ]
+    layers = [(rng.random((n, a), np.float32), rng.random((a, b), np.float32)) for n, a, b in sizes]
 
     def step() -> None:
         for i, (x, w) in enumerate(layers):
@@ -129,16 +128,18 @@ def _products_ms(plan: Plan) -> float:
 
 
 def protocol_text(plan: Plan) -> str:
-    """The protocol in one line, what was cut against the named preset included."""
+    """The protocol in one line, what was cut or changed against the named preset included."""
     c = plan.configs[0]
     n = c.limit_train or plan.spec.train_size
     text = (
         f"{c.dataset} ({n:,} of {plan.spec.train_size:,} training examples), "
-        f"{'-'.join(map(str, (plan.spec.features, *c.widths)))}, batch norm {_layers(c)}, {c.init}, "
-        f"{c.optimizer} lr {c.learning_rate:g} momentum {c.momentum:g}, batch {c.batch_size}, {c.epochs} epochs, "
-        f"{len(plan.seeds)} seeds"
+        f"{architectures.describe(c.architecture, c.dataset, c.widths)}, batch norm {_layers(c)}, {c.init}, "
+        f"{c.optimizer} lr {c.learning_rate:g} momentum {c.momentum:g}, batch {c.batch_size}, "
+        f"{counted(c.epochs, 'epoch')}, {counted(len(plan.seeds), 'seed')}"
     )
-    return text + (f"; cut by {', '.join(f'{k}={v}' for k, v in plan.cut.items())}" if plan.cut else "")
+    for said, part in (("cut by", plan.cut), ("changed:", plan.changed)):
+        text += f"; {said} {', '.join(f'{name}={value}' for name, value in part.items())}" if part else ""
+    return text
 
 
 def _layers(config: Config) -> str:
@@ -150,8 +151,9 @@ def _layers(config: Config) -> str:
 def one_line(record: Record) -> str:
     """One finished configuration for the progress display."""
     row = ranked_row(record)
-    return f"{row[0]}: {row[2]} % ± {row[3]} over {row[1]} seeds, range {row[4]} to {row[5]}, {row[6]} at chance" + (
-        f", {row[8]} diverged" if row[8] != "0" else ""
+    return (
+        f"{row[0]}: {row[2]} % ± {row[3]} over {counted(int(row[1]), 'seed')}, range {row[4]} to {row[5]}, "
+        f"{row[6]} at chance" + (f", {row[8]} diverged" if row[8] != "0" else "")
     )
 
 
@@ -181,19 +183,17 @@ def _float(text: str) -> float:
     return 0.0 if text == "–" else float(text)
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, first column left, the others right, aligned as plain text too."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [
-        [cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        for row in (rows[0], rule, *rows[1:])
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def beside_published(plan: Plan, found: Sequence[Record]) -> str | None:
-    """Ours beside the published figures of the same protocol; None where none was published.
+    """Ours beside the published figures of the same protocol, as text; None where none was published."""
+    compared = compare_published(plan, found)
+    if compared is None:
+        return None
+    note, rows = compared
+    return f"## Ours beside the published figures\n\n{note}\n\n{comparison.render(rows)}"
+
+
+def compare_published(plan: Plan, found: Sequence[Record]) -> tuple[str, tuple[comparison.ComparisonRow, ...]] | None:
+    """What ours is set beside, and the rows; None where nothing of the protocol was published.
 
     A run of another length, on fewer examples or with the batch size of the text instead of that of the loaders is set
     beside the protocol it is nearest to, under a heading that says so.
@@ -201,8 +201,8 @@ def beside_published(plan: Plan, found: Sequence[Record]) -> str | None:
     c = plan.configs[0]
     norm = {(): "none", tuple(range(1, len(c.widths) + 1)): "all"}.get(c.batch_norm, "some")
     ours = published.Protocol(
-        c.dataset, "mlp", (plan.spec.features, *c.widths), norm, c.optimizer.removeprefix("torch_"), c.learning_rate,
-        c.momentum, c.batch_size, c.epochs, 1 + c.paired, c.init,
+        c.dataset, c.architecture, (plan.spec.features, *c.widths) if c.architecture == "mlp" else c.widths, norm,
+        c.optimizer.removeprefix("torch_"), c.learning_rate, c.momentum, c.batch_size, c.epochs, 1 + c.paired, c.init,
     )  # fmt: skip
     lengths = dict.fromkeys((c.epochs, *sorted({protocol.epochs for protocol in published.TABLES.values()})))
     batches = [c.batch_size]
@@ -227,45 +227,9 @@ def beside_published(plan: Plan, found: Sequence[Record]) -> str | None:
         changed
     )
     note = f"{warning}Published: `{table.name}`, {len(table.runs)} runs as printed; repeats of a run count once."
-    return f"## Ours beside the published figures\n\n{note}\n\n{comparison.render(rows)}"
-
-
-def finish(plans: Sequence[Plan], command: str) -> str:
-    """Write `summary.csv` and `report.md` for what the plans name and the records hold; return the tables as text."""
-    out = plans[0].out
-    found = [
-        [record.subset(plan.seeds) for config in plan.configs if (record := records.find(out, config))]
-        for plan in plans
-    ]
-    every = [record for part in found for record in part]
-    records.write_summary(out / "summary.csv", records.summary(every))
-    parts = []
-    for plan, own in zip(plans, found, strict=True):
-        parts += [f"# {protocol_text(plan)}"] if len(plans) > 1 else []
-        parts += [part for part in (ranked(own), beside_published(plan, own)) if part]
-    text = "\n\n".join(parts)
-    _write_report(plans, every, command, text)
-    return f"\n{text}\n\nrecords, summary.csv and report.md are in {out}"
-
-
-def _write_report(plans: Sequence[Plan], found: Sequence[Record], command: str, tables: str) -> None:
-    plan = plans[0]
-    sources = sorted({record.meta["data"]["source"] for record in found})
-    runs = [run for record in found for run in record.meta["runs"]]
-    protocols = [f"- {protocol_text(each)}." for each in plans]
-    lines = [
-        f"# {plan.out.name}: {len(found)} configurations x {len(plan.seeds)} seeds",
-        f"Command: `{command}`",
-        f"Protocol: {protocol_text(plan)}." if len(plans) == 1 else "Protocols:\n\n" + "\n".join(protocols),
-        f"Data: {'; '.join(sources)}.",
-        f"Made between {min(r['started_utc'] for r in runs)} and {max(r['started_utc'] for r in runs)}; "
-        f"{timedelta(seconds=round(sum(r['seconds'] for r in runs)))} of training in all.",
-        "Environment:\n\n" + "\n".join(f"- {machine}" for machine in machines(found)),
-        "Accuracies in percent on the test set after the last epoch; sd over seeds (ddof 1); at chance: the network "
-        "assigns every test example to one class; never predicted: mean number of such classes.",
-        tables,
-    ]
-    records.write_text(plan.out / "report.md", "\n\n".join(lines).rstrip() + "\n")
+    if table.applied_layers < len(table.configurations[0].split("-")):
+        note += " Its rows that differ only in an activation that was never applied are runs of one network."
+    return note, rows
 
 
 def machines(found: Sequence[Record]) -> list[str]:

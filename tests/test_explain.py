@@ -66,7 +66,8 @@ def test_a_case_against_its_record():
     np.testing.assert_array_equal(one.stayed, [2, 5, 3, 4])
     np.testing.assert_allclose(one.accuracy, 98 * (1 - np.array([0.2, 0.5, 0.3, 0.4])), atol=0.02)
     np.testing.assert_allclose(one.attenuation, 0.05, rtol=1e-6)
-    assert one.agreement.all() and one.nearly_agreement.all() and one.chi.shape == (3,)
+    assert one.agreement.all() and one.chi.shape == (3,)
+    np.testing.assert_array_equal([one.lost_dead, one.lost_inactive], [[2, 5, 3, 4]] * 2)
     np.testing.assert_array_equal(one.lost_at_start, [2, 5, 3, 4])
     np.testing.assert_allclose(one.lost_by_epoch, 3.5)
     # results/predict has 3.61 for the 60,000 training images; fewer images leave more units dead.
@@ -96,8 +97,20 @@ def test_a_nearly_dead_output_counts_for_the_verdict_only():
         made.arrays["probe_output_negative"][i, :, :classes] = 0.995
     found = {**cases(), "relu-sigmoid-relu": case(made)}
     one = judge(found["relu-sigmoid-relu"], found)
-    assert (one.answer, one.agree, one.strict) == ("dead outputs", 1, 0)
+    assert (one.answer, one.inactive, one.strict) == ("dead outputs", 1, 0)
     assert verdict("e1", found) == "fails" and not found["relu-sigmoid-relu"].lost_at_start.any()
+
+
+def test_lost_classes_are_matched_with_their_own_outputs():
+    """As many outputs off as classes lost, but other ones: the counts agree, the classes do not."""
+    made = record(study("relu-sigmoid-relu"), lost=(2, 5, 3, 4))
+    for name in ("probe_output_negative", "test_predicted"):
+        assert made.arrays[name].shape[-1] == 10
+    made.arrays["probe_output_negative"][:] = made.arrays["probe_output_negative"][..., ::-1].copy()
+    made.arrays["probe_dead"][..., 756:] = made.arrays["probe_dead"][..., :755:-1].copy()
+    found = {**cases(), "relu-sigmoid-relu": case(made)}
+    one = judge(found["relu-sigmoid-relu"], found)
+    assert found["relu-sigmoid-relu"].agreement.all() and (one.answer, one.inactive) == ("undecided", 0)
 
 
 def test_every_prediction_is_evaluated():

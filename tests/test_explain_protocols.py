@@ -39,7 +39,7 @@ def test_protocols_have_names(config, name):
         *({"batch_norm": (1,)}, {"init": "he_normal"}, {"optimizer": "adagrad", "momentum": 0.0}, {"output_bias": 1.0}),
         {"optimizer": "torch_rmsprop", "momentum": 0.5},
         {"activations": ("relu", "relu"), "widths": (500, 10)},
-        {"activations": ("relu+tanh",) * 3},
+        *({"activations": ("relu+tanh",) * 3}, {"activations": ("relu", "centred_sigmoid", "relu")}),
     ],
 )
 def test_other_runs_are_not_the_study(change):
