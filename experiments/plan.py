@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from experiments.cli import check_out
 from experiments.presets import CUTS, HIDDEN_WIDTHS, STUDY, SWEPT
+from jaxact import architectures
 from jaxact.activations import names as catalogue_names
 from jaxact.config import Config, combinations, halves_of, parse_batch_norm, parse_seeds, select
 from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
@@ -24,6 +25,7 @@ class Plan(NamedTuple):
         out: the folder of the records.
         data_dir: where to look for the data, or None.
         cut: what was shortened against the named preset (empty if nothing).
+        changed: what differs from it otherwise, such as more epochs (empty if nothing).
     """
 
     configs: list[Config]
@@ -32,6 +34,7 @@ class Plan(NamedTuple):
     out: Path
     data_dir: Path | None
     cut: dict[str, Any]
+    changed: dict[str, Any] = {}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -72,7 +75,7 @@ def make_plans(preset: str | None, preset_values: dict[str, Any], options: argpa
         if len(set(values[name])) < len(values[name]):
             raise ValueError(f"--{name.replace('_', '-')} {_show(values[name])} names a value twice: name each once")
     facts = spec(values["dataset"])
-    widths = _widths(values["layers"], values["widths"], facts)
+    widths = _widths(values, facts)
     names = _configurations(values, len(widths))
     parts = [
         _configs(values | dict(zip(SWEPT, part, strict=True)), names, widths, facts)
@@ -83,8 +86,20 @@ def make_plans(preset: str | None, preset_values: dict[str, Any], options: argpa
         raise ValueError("--out is empty: name a folder, or leave it out")
     out = check_out(Path(options.out or Path("runs") / (preset or facts.name)))
     check_out(out / facts.name)
-    cut = {name: value for name, value in given.items() if preset is not None and value not in (base[name], said[name])}
-    return [Plan(configs, parse_seeds(values["seeds"]), facts, out, data_dir, cut) for configs in parts]
+    differing = [name for name in given if preset is not None and given[name] not in (base[name], said[name])]
+    cut = {name: given[name] for name in differing if _shortens(name, given[name], base, facts)}
+    changed = {name: given[name] for name in differing if name not in cut}
+    return [Plan(configs, parse_seeds(values["seeds"]), facts, out, data_dir, cut, changed) for configs in parts]
+
+
+def _shortens(name: str, value: Any, base: dict[str, Any], facts: Spec) -> bool:
+    """Whether a value of one of `CUTS` leaves a part of what the preset trains."""
+    if name == "configs":
+        layers = len(_widths(base, facts))
+        return set(_configurations(base | {"configs": value}, layers)) < set(_configurations(base, layers))
+    if name == "seeds":
+        return set(parse_seeds(value)) < set(parse_seeds(base["seeds"]))
+    return value < (facts.train_size if base[name] is None else base[name])
 
 
 def _configs(
@@ -104,6 +119,7 @@ def _configs(
             batch_size=values["batch_size"],
             epochs=values["epochs"],
             limit_train=None if limit == facts.train_size else limit,
+            architecture=values["architecture"],
         )
         for activations in names
     ]
@@ -113,7 +129,7 @@ def _configs(
 
 def _implied(values: dict[str, Any]) -> dict[str, Any]:
     """What the absent options come to: widths, their number, momentum."""
-    widths, momentum = _widths(values["layers"], values["widths"], spec(values["dataset"])), values["momentum"]
+    widths, momentum = _widths(values, spec(values["dataset"])), values["momentum"]
     if momentum is None:
         momentum = STUDY_MOMENTUM if values["optimizer"] == "sgd" else 0.0
     return {"widths": list(widths), "layers": len(widths), "momentum": momentum}
@@ -123,9 +139,13 @@ def _show(value: Any) -> str:
     return " ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
 
 
-def _widths(layers: int | None, widths: list[int] | None, facts: Spec) -> tuple[int, ...]:
+def _widths(values: dict[str, Any], facts: Spec) -> tuple[int, ...]:
+    layers, widths = values["layers"], values["widths"]
     if layers is not None and layers < 1:
         raise ValueError(f"--layers must be at least 1, got {layers}")
+    if values["architecture"] != "mlp":
+        architectures.check(values["architecture"], facts.name, layers or len(widths or architectures.LENET_WIDTHS) + 1)
+        widths = [*architectures.LENET_WIDTHS, facts.classes] if widths is None else widths
     if widths is None:
         if (layers or 3) not in HIDDEN_WIDTHS:
             raise ValueError(f"--layers {layers} has no default widths: give --widths, {layers} numbers")
@@ -151,7 +171,10 @@ def _configurations(values: dict[str, Any], layers: int) -> list[tuple[str, ...]
     if len(set(activations)) < len(activations):
         raise ValueError(f"--activations {_show(activations)} names an activation twice: name each once")
     if values["halves"]:
+        if values["architecture"] != "mlp":
+            raise ValueError("--halves lays out dense stacks only: name the halves of a lenet in full with --configs")
         activations = ["+".join(pair) for pair in itertools.combinations_with_replacement(activations, 2)]
+    every = architectures.combinations if values["architecture"] == "lenet" else combinations
     if values["configs"] is None:
-        return combinations(activations, layers)
-    return select(values["configs"], activations, layers)
+        return every(activations, layers)
+    return select(values["configs"], activations, layers, every)

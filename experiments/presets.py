@@ -8,6 +8,7 @@ STUDY: dict[str, Any] = {
     "halves": False,
     "layers": None,
     "widths": None,
+    "architecture": "mlp",
     "configs": None,
     "seeds": "9",
     "epochs": 10,
@@ -51,6 +52,10 @@ _NAMED: dict[str, tuple[str, dict[str, Any]]] = {
     "cifar10-4layer": (
         "CIFAR-10, 3072-1000-500-256-10, relu and sigmoid, 5 epochs",
         CIFAR10 | {"layers": 4, "epochs": 5, "activations": ["relu", "sigmoid"]},
+    ),
+    "cifar10-cnn": (
+        "the study's LeNet on CIFAR-10: 16 combinations, batch 4",
+        CIFAR10 | {"architecture": "lenet"},
     ),
     "optimizers": ("SGD, RMSprop, Adagrad and Adadelta with PyTorch's definitions, lr .01", {"optimizer": TORCH}),
     "lr-sweep": (

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from jaxact.published import PublishedTable, pool_architectures
+from jaxact.published import PublishedTable, applied_activations, pool_architectures
 from jaxact.statistics import Summary, holm, permutation_test, prediction_interval, summarize
 
 _HEADER = "configuration|our seeds|mean|sd|min|max|their runs|their mean|their sd|difference|p|p Holm|verdict"
@@ -69,7 +69,7 @@ def compare(
     counts = _published_counts(table)
     pairs = []
     for name, values in ours.items():
-        key = "-".join(name.split("-")[: table.applied_layers])
+        key = applied_activations(table, name)
         mine = _percent(name, values)
         if key in theirs:
             pairs.append((name, mine, theirs[key], counts[key]))
@@ -121,7 +121,7 @@ def _percent(name: str, values: ArrayLike) -> Float[np.ndarray, " seeds"]:
 def _published_counts(table: PublishedTable) -> dict[str, int]:
     counts: dict[str, int] = {}
     for name, row in zip(table.configurations, table.accuracy, strict=True):
-        key = "-".join(name.split("-")[: table.applied_layers])
+        key = applied_activations(table, name)
         counts[key] = counts.get(key, 0) + int(np.sum(~np.isnan(row)))
     return counts
 

@@ -4,13 +4,14 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
 from jaxact import activations as catalogue
+from jaxact import architectures
 
 INITIALIZERS = ("torch_default", "lecun_normal", "he_normal", "glorot_uniform", "orthogonal")
 OPTIMIZERS = (
@@ -20,7 +21,7 @@ OPTIMIZERS = (
 TORCH_OPTIMIZERS = ("torch_adadelta", "torch_adagrad", "torch_rmsprop")
 MOMENTUM_OPTIMIZERS = ("rmsprop", "sgd", "torch_rmsprop")
 DIGEST_SCHEMA = 1
-LATER_FIELDS = ("output_bias",)
+LATER_FIELDS = ("output_bias", "architecture")
 """Fields added after the first records: left out of `as_dict` at their default, so that digests stay as they were."""
 MAX_SEED = MAX_COUNT = 2**31 - 1
 MAX_COMBINATIONS = 100_000
@@ -39,11 +40,8 @@ def _positive(name: str, value: Any, kind: type) -> None:
     number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
     low, high = (1, MAX_COUNT) if kind is int else (1 / MAX_RATE, MAX_RATE)
     if not number or not low <= value <= high:  # NaN fails too
-        limit = (
-            f"a whole number of at least 1, at most {high}"
-            if kind is int
-            else f"a finite number above 0, at most {high:g}"
-        )
+        whole = f"a whole number of at least 1, at most {high}"
+        limit = whole if kind is int else f"a finite number above 0, at most {high:g}"
         raise ValueError(f"{name} must be {limit}, got {value!r}")
 
 
@@ -65,6 +63,7 @@ class Config:
         epochs: passes over the training set.
         limit_train: train on the first this many examples only; None for all.
         output_bias: added to the initial biases of the output layer.
+        architecture: `mlp`, or `lenet`, whose widths are channels and units (see `jaxact.architectures`).
 
     Raises:
         ValueError: a value out of its range, an unknown name, or lengths that do not agree.
@@ -82,6 +81,7 @@ class Config:
     epochs: int = 10
     limit_train: int | None = None
     output_bias: float = 0.0
+    architecture: str = "mlp"
 
     def __post_init__(self) -> None:
         """Check every field; sequences become tuples so that equal configurations are equal values."""
@@ -90,6 +90,7 @@ class Config:
                 raise ValueError(f"{name} must be a sequence with one entry per layer, got {getattr(self, name)!r}")
             object.__setattr__(self, name, tuple(getattr(self, name)))
         self._check_layers()
+        architectures.check(self.architecture, self.dataset, len(self.widths))
         if self.init not in INITIALIZERS:
             raise closest(str(self.init), INITIALIZERS, "initialiser")
         if self.optimizer not in OPTIMIZERS + TORCH_OPTIMIZERS:
@@ -162,9 +163,8 @@ class Config:
         """The inverse of `as_dict`; unknown fields are refused."""
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
-            raise ValueError(
-                f"unknown field {', '.join(sorted(unknown))} in a configuration: written by a newer version?"
-            )
+            what = ", ".join(sorted(unknown))
+            raise ValueError(f"unknown field {what} in a configuration: written by a newer version?")
         fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**fixed)
 
@@ -226,7 +226,9 @@ def combinations(activations: Sequence[str], layers: int) -> list[tuple[str, ...
     return list(itertools.product(activations, repeat=layers))
 
 
-def select(patterns: Sequence[str], activations: Sequence[str], layers: int) -> list[tuple[str, ...]]:
+def select(
+    patterns: Sequence[str], activations: Sequence[str], layers: int, every: Callable[..., Any] = combinations
+) -> list[tuple[str, ...]]:
     """Combinations named by `patterns`, in order, without repeats.
 
     Args:
@@ -234,6 +236,7 @@ def select(patterns: Sequence[str], activations: Sequence[str], layers: int) -> 
             `*` (any text) matched against the names of all combinations of `activations`.
         activations: the names that patterns are matched with.
         layers: number of layers.
+        every: lays out the combinations that patterns are matched with.
 
     Raises:
         ValueError: a name with the wrong number of layers, given twice, or a pattern that matches nothing.
@@ -242,11 +245,10 @@ def select(patterns: Sequence[str], activations: Sequence[str], layers: int) -> 
     named: set[tuple[str, ...]] = set()
     for pattern in patterns:
         if "*" in pattern:
-            matches = [c for c in combinations(activations, layers) if fnmatchcase("-".join(c), pattern)]
+            known = every(activations, layers)
+            matches = [c for c in known if fnmatchcase("-".join(c), pattern)]
             if not matches:
-                raise ValueError(
-                    f"configuration {pattern!r} matches none of the {len(activations) ** layers} combinations"
-                )
+                raise ValueError(f"configuration {pattern!r} matches none of the {len(known)} combinations")
             found |= dict.fromkeys(matches)
             continue
         names = tuple(canonical(name) for name in split_name(pattern))

@@ -14,6 +14,8 @@ from jaxact import activations as catalogue
 from jaxact import training
 from jaxact.config import MAX_SEED, Config, halves_of
 from jaxact.data import Dataset
+from jaxact.lenet_probes import make_lenet_probe
+from jaxact.models import MLP, LeNet
 from jaxact.parallel import MEMBERS, SHARED, fitting_size, make_mesh, over_members, resolve_strategy
 from jaxact.probes import Probe, make_probe
 
@@ -126,7 +128,7 @@ class Ensemble:
     def _compile(self, probe: bool) -> tuple[Any, Any, Any]:
         program = self._program
         alone = self.strategy == "vmap"
-        look = make_probe(training.make_model(self.config, self.choices)) if probe else None
+        look = _probe_of(training.make_model(self.config, self.choices)) if probe else None
 
         def evaluate(state: Any, which: Any, test: Any, train: Any) -> tuple[training.Evaluation, Any]:
             scores = program.evaluate(state, which, *test)
@@ -164,12 +166,19 @@ class Ensemble:
         rows = [*which, *[which[-1]] * (self.size - len(jobs))]
         return seeds, self._put(np.array(rows, np.int32), MEMBERS)
 
-    def run(self, jobs: Sequence[Job], on_epoch: Callable[[int, History], None] | None = None) -> History:
+    def run(
+        self,
+        jobs: Sequence[Job],
+        on_epoch: Callable[[int, History], None] | None = None,
+        on_state: Callable[[int, training.TrainState], None] | None = None,
+    ) -> History:
         """Train one call of at most `size` jobs (see `plan_calls`) for `config.epochs` epochs.
 
         Args:
             jobs: configurations of this ensemble's architecture, with their seeds.
             on_epoch: called after every epoch with its number (from 1) and the history so far.
+            on_state: called at initialisation and after every epoch with its number (from 0) and the members' states,
+                jobs first, padding last; valid until it returns, for the next epoch takes over their memory.
 
         Returns:
             The history of the jobs, in their order, padding dropped.
@@ -178,11 +187,15 @@ class Ensemble:
         seeds, which = self._members(jobs, [training.which_of(config, self.choices) for config, _ in jobs])
         state = self._start(seeds, which, self.example)
         infos: list[Any] = []
+        if on_state is not None:
+            on_state(0, state)
         looks = [jax.device_get(self._evaluate(state, which, self.test, self.train))]
         for number in range(self.config.epochs):
             state, info = self._epoch(state, seeds, which, self._number(number), *self.train)
             looks.append(jax.device_get(self._evaluate(state, which, self.test, self.train)))
             infos.append(jax.device_get(info))
+            if on_state is not None:
+                on_state(number + 1, state)
             if on_epoch is not None:
                 on_epoch(number + 1, self._history(infos, looks, len(jobs)))
         return self._history(infos, looks, len(jobs))
@@ -214,6 +227,10 @@ class Ensemble:
 
         evaluations, seen = zip(*looks, strict=True)
         return History(*(*stacked(infos), *stacked(evaluations)), probes=stacked(seen))
+
+
+def _probe_of(model: MLP | LeNet) -> Callable[..., Probe]:
+    return make_lenet_probe(model) if isinstance(model, LeNet) else make_probe(model)
 
 
 def run_jobs(ensemble: Ensemble, jobs: Sequence[Job], **options: Any) -> Iterator[tuple[Job, History]]:

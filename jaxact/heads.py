@@ -17,7 +17,6 @@ from jaxtyping import Array, Float
 from jaxact import activations as catalogue
 from jaxact import training
 from jaxact.config import Config
-from jaxact.models import MLP
 from jaxact.training import INIT, NOISE, TrainState, seed_key
 
 Outputs = Float[Array, " outputs"]
@@ -118,38 +117,6 @@ class Program(NamedTuple):
     probe: Callable[..., tuple[Array, Array]]
 
 
-def make_objective(model: MLP, head: Head, *, noise: bool) -> Callable[..., Any]:
-    """(params, batch_stats, which, inputs, targets, key) → (mean loss, new batch_stats), in training mode."""
-
-    def objective(
-        params: Any, batch_stats: Any, which: Array, inputs: Array, targets: Array, key: Array
-    ) -> tuple[Array, Any]:
-        (z, _), updated = model.apply(
-            {"params": params, "batch_stats": batch_stats},
-            inputs,
-            which,
-            train=True,
-            mutable=["batch_stats"],
-            rngs={"noise": key} if noise else {},
-        )
-        return jax.vmap(head.loss)(z, targets).mean(), updated.get("batch_stats", {})
-
-    return objective
-
-
-def make_step(model: MLP, optimizer: optax.GradientTransformation, head: Head, *, noise: bool) -> Callable[..., Any]:
-    """One optimiser step in the form `training.make_epoch` takes; in place of the number correct it counts nothing."""
-    objective = jax.value_and_grad(make_objective(model, head, noise=noise), has_aux=True)
-
-    def step(state: TrainState, which: Array, inputs: Array, targets: Array, key: Array) -> tuple[TrainState, Any]:
-        (loss, batch_stats), gradients = objective(state.params, state.batch_stats, which, inputs, targets, key)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return TrainState(params, batch_stats, opt_state), (loss * len(inputs), jnp.zeros(()))
-
-    return step
-
-
 def make_program(config: Config, head: Head) -> Program:
     """The functions that train the network of `config` with the loss of `head`.
 
@@ -166,9 +133,10 @@ def make_program(config: Config, head: Head) -> Program:
     which = jnp.array(training.which_of(config, choices))
     model, optimizer = training.make_model(config, choices), training.make_optimizer(config)
     noise = any(catalogue.get(name).stochastic for name in choices)
-    step = make_step(model, optimizer, head, noise=noise)
+    score = _score_by(head)
+    step = training.make_step(model, optimizer, noise=noise, score=score)
     one_epoch = training.make_epoch(step, config.batch_size)
-    gradient = jax.value_and_grad(make_objective(model, head, noise=noise), has_aux=True)
+    gradient = jax.value_and_grad(training.make_objective(model, score, noise=noise), has_aux=True)
 
     def initialise(seed: Array, example: Array) -> TrainState:
         variables = model.init(seed_key(seed, INIT), example, which)
@@ -189,6 +157,11 @@ def make_program(config: Config, head: Head) -> Program:
         return loss, optax.tree.norm(gradients)
 
     return Program(initialise, epoch, emit, probe)
+
+
+def _score_by(head: Head) -> Callable[[Outputs, Outputs], tuple[Array, Array]]:
+    """The score that `training.make_step` takes; what is right depends on the head's use, so nothing is counted."""
+    return lambda z, target: (head.loss(z, target), jnp.zeros(()))
 
 
 def over_seeds(program: Program) -> Program:

@@ -13,7 +13,9 @@ from jax.nn import initializers
 from jaxtyping import Array, Float, Int, Key
 
 from jaxact import activations as catalogue
+from jaxact.architectures import CONVOLUTIONS, KERNEL, Shape, map_shapes
 from jaxact.config import INITIALIZERS, closest
+from jaxact.convolution import after_activation, convolve, feature_map
 
 Initializer = Callable[..., Array]
 
@@ -176,10 +178,7 @@ class MLP(nn.Module):
             logits (the activated output of the last layer) and the pre-activations `layer1`, `layer2`, … (what each
             activation receives, so after batch norm where there is one).
         """
-        if which.shape not in ((len(self.widths),), (len(self.widths), 2)):
-            raise ValueError(
-                f"which has shape {which.shape}, the network {len(self.widths)} layers: one index per layer, or two"
-            )
+        check_which(which, len(self.widths))
         pre_activations = {}
         for layer, width in enumerate(self.widths, start=1):
             kernel_init, bias_init = initializers_for(self.initializer, x.shape[-1])
@@ -191,3 +190,88 @@ class MLP(nn.Module):
             pre_activations[f"layer{layer}"] = h
             x = Activate(self.choices, name=f"activation{layer}")(h, which[layer - 1], train=train)
         return x, pre_activations
+
+
+def check_which(which: Int[Array, " layers *halves"], layers: int) -> None:
+    """Check that `which` has one index per layer, or two.
+
+    Raises:
+        ValueError: it has another shape.
+    """
+    if which.shape not in ((layers,), (layers, 2)):
+        raise ValueError(f"which has shape {which.shape}, the network {layers} layers: one index per layer, or two")
+
+
+class Conv(nn.Module):
+    """Convolution without padding, h[i, j] = Σ_ab x[i + a, j + b] W[a, b] + bias: cross-correlation, as PyTorch's.
+
+    Attributes:
+        width: number of output channels.
+        kernel_init: initialiser of the kernel [KERNEL, KERNEL, inputs, width].
+        bias_init: initialiser of the biases [width].
+    """
+
+    width: int
+    kernel_init: Initializer
+    bias_init: Initializer
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch h w inputs"]) -> Float[Array, "*batch _ _ units"]:
+        """The feature map of `x`."""
+        kernel = self.param("kernel", self.kernel_init, (KERNEL, KERNEL, x.shape[-1], self.width))
+        h = convolve(x, kernel)
+        return h + self.param("bias", self.bias_init, (self.width,)).reshape((1,) * (h.ndim - 1) + (-1,))
+
+
+class LeNet(nn.Module):
+    """The study's convolutional network: two convolutions of 5x5 with max-pool 2, then dense layers.
+
+    In every layer: convolution or dense, optional batch norm (per channel), activation; then, after a convolution, the
+    pooling. The last feature map is flattened position by position (height, width, channel) where PyTorch's `view` goes
+    channel by channel: with the rows of the first dense kernel in that order the networks are the same.
+
+    Attributes:
+        shape: (height, width, channels) of the images.
+        widths: channels of the convolutions, units of the dense layers, the output layer included.
+        choices, batch_norm, initializer, output_bias: as of `MLP`; fan_in of a convolution is 25 · inputs.
+
+    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition"; PyTorch's CIFAR-10 tutorial.
+    """
+
+    shape: Shape
+    widths: tuple[int, ...]
+    choices: tuple[str, ...]
+    batch_norm: tuple[int, ...] = ()
+    initializer: str = "torch_default"
+    output_bias: float = 0.0
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*batch features"], which: Int[Array, " layers *halves"], *, train: bool = False
+    ) -> tuple[Float[Array, "*batch classes"], dict[str, Float[Array, "..."]]]:
+        """Forward pass of flat images, channel by channel; arguments and returns as of `MLP.__call__`.
+
+        The pre-activations of convolutions are [..., height, width, channels].
+        """
+        check_which(which, len(self.widths))
+        map_shapes(self.shape, self.widths)
+        x, pre_activations = feature_map(x, self.shape), {}
+        for layer, width in enumerate(self.widths, start=1):
+            convolution = layer <= CONVOLUTIONS
+            fan_in = x.shape[-1] * (KERNEL**2 if convolution else 1)
+            kernel_init, bias_init = initializers_for(self.initializer, fan_in)
+            if self.output_bias and layer == len(self.widths):
+                bias_init = shifted(bias_init, self.output_bias)
+            affine = Conv if convolution else nn.Dense
+            h = affine(width, kernel_init=kernel_init, bias_init=bias_init, name=affine_name(self, layer))(x)
+            if layer in self.batch_norm:
+                h = TorchBatchNorm(name=f"norm{layer}")(h, train=train)
+            pre_activations[f"layer{layer}"] = h
+            x = Activate(self.choices, name=f"activation{layer}")(h, which[layer - 1], train=train)
+            x = after_activation(x, layer)
+        return x, pre_activations
+
+
+def affine_name(model: MLP | LeNet, layer: int) -> str:
+    """The name under which the parameters of layer number `layer` (from 1) have kernel and bias."""
+    return f"conv{layer}" if isinstance(model, LeNet) and layer <= CONVOLUTIONS else f"dense{layer}"

@@ -87,9 +87,11 @@ def predict(config: Config, features: int, data: InputStatistics, inputs: int) -
         The prediction.
 
     Raises:
-        ValueError: the configuration has batch norm, a number is out of range, or c⁰ < −1/(N − 1), which no N inputs
-            can have.
+        ValueError: the configuration is no dense stack or has batch norm, a number is out of range, or
+            c⁰ < −1/(N − 1), which no N inputs can have.
     """
+    if config.architecture != "mlp":
+        raise ValueError(f"{config.architecture} has no theory here, which is for dense stacks: leave it out, or train")
     if config.batch_norm:
         raise ValueError(f"batch norm on layers {list(config.batch_norm)} has no theory here: leave it out, or train")
     if config.paired:

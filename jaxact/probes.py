@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxact import activations as catalogue
 from jaxact import health, metrics, propagation
-from jaxact.models import MLP
+from jaxact.models import MLP, LeNet, affine_name
 
 GRADIENT_EXAMPLES, JACOBIAN_EXAMPLES = 1000, 16
 CHUNK = 1000
@@ -23,7 +23,8 @@ class Probe(NamedTuple):
     """One network at one time. Layers are in order, first layer first; units of all layers lie one after another.
 
     `negative` to `correlation` are over the whole test set, `gradient_layers` to `dimension` over the first 1,000
-    training examples and their mean cross-entropy ℓ, `apjn` and `singular_values` over the first 16 of these.
+    training examples and their mean cross-entropy ℓ, `apjn` and `singular_values` over the first 16 of these. What they
+    mean for feature maps, where a unit is a channel, `jaxact.lenet_probes` says.
 
     Attributes:
         negative: share of negative pre-activations.
@@ -105,28 +106,41 @@ def make_probe(model: MLP) -> Callable[..., Probe]:
         images, labels = images[:GRADIENT_EXAMPLES], labels[:GRADIENT_EXAMPLES]
         layers = forward(images)
         return Probe(
-            **_over_test_set(forward, thresholds, test),
+            **over_test_set(forward, thresholds, test),
             **_gradients(model, variables, layers, images, labels),
             dimension=jnp.stack([_dimension(layer.value) for layer in layers]),
             **_jacobians(affine, layers),
-            negative_weights=jnp.stack([(kernel < 0).sum() for kernel in _kernels(model, variables["params"])]),
-            certified_dead=_certified(affine, jnp.asarray(ranges)[which]),
+            negative_weights=jnp.stack([(kernel < 0).sum() for kernel in kernels_of(model, variables["params"])]),
+            certified_dead=certified(affine, jnp.asarray(ranges)[which]),
         )
 
     return probe
 
 
-def _kernels(model: MLP, params: Any) -> list[Array]:
-    return [params[f"dense{layer}"]["kernel"] for layer in range(1, len(model.widths) + 1)]
+def kernels_of(model: MLP | LeNet, params: Any) -> list[Array]:
+    """The kernels of all layers, first layer first."""
+    return [params[affine_name(model, layer)]["kernel"] for layer in range(1, len(model.widths) + 1)]
 
 
-def _over_test_set(forward: Callable[[Array], list[Layer]], thresholds: list[Any], images: Array) -> dict[str, Array]:
+def over_test_set(
+    forward: Callable[[Array], list[Layer]], thresholds: list[Any], images: Array, chunk: int = CHUNK
+) -> dict[str, Array]:
+    """The fields of a `Probe` from `negative` to `correlation`.
+
+    Args:
+        forward: a batch of images → its layers, first layer first.
+        thresholds: per layer, the |φ'| below which a pre-activation is saturated.
+        images: the test set.
+        chunk: examples at a time.
+    """
+
     def of_chunk(rows: Array) -> Any:
         layers = forward(rows)
-        counts = [health.count_states(*layer, limit) for layer, limit in zip(layers, thresholds, strict=True)]
+        cases = [Layer(*(part.reshape(-1, part.shape[-1]) for part in layer)) for layer in layers]
+        counts = [health.count_states(*parts, limit) for parts, limit in zip(cases, thresholds, strict=True)]
         return counts, [(layer.h.sum(0), (layer.h**2).sum(0)) for layer in layers]
 
-    counts, moments = propagation.sum_over_chunks(of_chunk, images, CHUNK)
+    counts, moments = propagation.sum_over_chunks(of_chunk, images, chunk)
     layers = [health.layer_health(count) for count in counts]
     squares = jnp.stack([square.mean() for _, square in moments]) / len(images)
     common = jnp.stack([jnp.mean((total / len(images)) ** 2) for total, _ in moments])
@@ -157,7 +171,7 @@ def _gradients(model: MLP, variables: Any, layers: list[Layer], images: Array, l
         propagation.Affine(x.T @ delta / len(images), delta.mean(0))
         for x, delta in zip(inputs[:-1], deltas, strict=True)
     )
-    kernels = _kernels(model, pull(by_affine)[0])
+    kernels = kernels_of(model, pull(by_affine)[0])
     return {
         "gradient_layers": jnp.stack([jnp.sqrt(jnp.sum(delta**2) / len(images)) for delta in deltas]),
         "gradient_kernels": jnp.stack([jnp.sqrt(jnp.sum(kernel**2)) for kernel in kernels]),
@@ -182,12 +196,19 @@ def _jacobians(affine: tuple[propagation.Affine, ...], layers: list[Layer]) -> d
     return {"apjn": apjn.mean(0), "singular_values": jnp.median(values, axis=0)}
 
 
-def _certified(
+def certified(
     affine: tuple[propagation.Affine, ...], ranges: Float[Array, "layers *halves 2"]
 ) -> Int[Array, " layers"]:
+    """`Probe.certified_dead`; a window's inputs are taken position by position, each with the range of its channel."""
     counts = [jnp.asarray(0)]
-    for (kernel, bias), limits in zip(affine[1:], ranges[:-1], strict=True):
-        lower, upper = (propagation.per_unit(limits[..., end], len(kernel)) for end in (0, 1))
-        _, highest = health.interval_bounds(kernel, bias, lower, upper)
+    for (_, before), (kernel, bias), limits in zip(affine[:-1], affine[1:], ranges[:-1], strict=True):
+        matrix = kernel.reshape(-1, len(bias))
+        lower, upper = (_per_input(limits[..., end], len(before), len(matrix)) for end in (0, 1))
+        _, highest = health.interval_bounds(matrix, bias, lower, upper)
         counts.append((highest <= 0).sum())
     return jnp.stack(counts)
+
+
+def _per_input(limit: Float[Array, "*halves"], units: int, inputs: int) -> Float[Array, "*inputs"]:
+    spread = propagation.per_unit(limit, units)
+    return jnp.tile(spread, inputs // units) if spread.ndim else spread

@@ -101,7 +101,7 @@ def path_of(out: Path, config: Config) -> Path:
 
 
 def merge(old: Record | None, new: Record) -> Record:
-    """The union of two records of one configuration; a seed in both keeps the new numbers.
+    """The union of two records of one configuration; a seed in both keeps the new numbers and the new run alone.
 
     Raises:
         ValueError: the records belong to different configurations.
@@ -117,7 +117,9 @@ def merge(old: Record | None, new: Record) -> Record:
     seeds = np.concatenate([part.seeds for part in parts])
     order = np.argsort(seeds)
     arrays = {name: np.concatenate([part.arrays[name] for part in parts])[order] for name in ARRAYS}
-    runs = [run for part in parts if len(part.seeds) for run in part.meta.get("runs", [])]
+    again = set(new.seeds.tolist())
+    kept = old.meta.get("runs", []) if old else []
+    runs = [run for run in kept if not set(run["seeds"]) <= again] + new.meta.get("runs", [])
     return Record(new.config, seeds[order], arrays, new.meta | {"runs": runs})
 
 
@@ -252,6 +254,11 @@ def summary(records: Iterable[Record]) -> list[dict[str, str]]:
 
 def _cell(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
+    _replace(path, content)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,10 +15,13 @@ from jaxtyping import Array, Float, Int, Key
 from jaxact import activations as catalogue
 from jaxact import metrics, optimizers
 from jaxact.config import Config, halves_of
-from jaxact.models import MLP
+from jaxact.data.specs import spec
+from jaxact.models import MLP, LeNet
 
 INIT, SHUFFLE, NOISE = range(3)
 EVALUATION_BATCH = 500
+MAPS_BATCH = 50
+"""Examples at a time in the evaluation of a `LeNet`: the patches of one are 24 times its pixels."""
 
 
 class TrainState(NamedTuple):
@@ -74,8 +77,16 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
     return optimizers.make(config.optimizer, config.learning_rate, config.momentum)
 
 
-def make_model(config: Config, choices: tuple[str, ...]) -> MLP:
+def make_model(config: Config, choices: tuple[str, ...]) -> MLP | LeNet:
     """The network of `config`, able to use any of `choices` in any layer."""
+    if config.architecture == "mlp":
+        return make_mlp(config, choices)
+    shape = spec(config.dataset).shape
+    return LeNet(shape, config.widths, choices, config.batch_norm, config.init, config.output_bias)
+
+
+def make_mlp(config: Config, choices: tuple[str, ...]) -> MLP:
+    """The dense stack of `config`, for analyses that hold for dense stacks only."""
     return MLP(config.widths, choices, config.batch_norm, config.init, config.output_bias)
 
 
@@ -85,29 +96,53 @@ def which_of(config: Config, choices: tuple[str, ...]) -> list[Any]:
     return indices if config.paired else [index for (index,) in indices]
 
 
-def make_step(model: MLP, optimizer: optax.GradientTransformation, *, noise: bool) -> Callable[..., Any]:
-    """One optimiser step: (state, which, images, labels, key) → (state, (sum of losses, number correct))."""
+def classification(logits: Float[Array, " classes"], label: Int[Array, ""]) -> tuple[Array, Array]:
+    """The scores of one example: cross-entropy in nats, and whether the largest logit is the label's."""
+    return metrics.cross_entropy(logits, label), metrics.is_correct(logits, label)
 
-    def objective(params: Any, batch_stats: Any, which: Array, images: Array, labels: Array, key: Array) -> Any:
-        (logits, _), updated = model.apply(
+
+def make_objective(model: MLP | LeNet, score: Callable[..., Any], *, noise: bool) -> Callable[..., Any]:
+    """What a step descends, in training mode.
+
+    Args:
+        model: the architecture.
+        score: (outputs, target) of one example → (loss, right).
+        noise: whether an activation draws random numbers.
+
+    Returns:
+        (params, batch_stats, which, inputs, targets, key) → (mean loss, (batch_stats, sum of losses, sum of right)).
+    """
+
+    def objective(params: Any, batch_stats: Any, which: Array, inputs: Array, targets: Array, key: Array) -> Any:
+        (outputs, _), updated = model.apply(
             {"params": params, "batch_stats": batch_stats},
-            images,
+            inputs,
             which,
             train=True,
             mutable=["batch_stats"],
             rngs={"noise": key} if noise else {},
         )
-        losses = jax.vmap(metrics.cross_entropy)(logits, labels)
-        correct = jax.vmap(metrics.is_correct)(logits, labels)
-        return losses.mean(), (updated.get("batch_stats", {}), losses.sum(), correct.sum())
+        losses, right = jax.vmap(score)(outputs, targets)
+        return losses.mean(), (updated.get("batch_stats", {}), losses.sum(), right.sum())
 
-    def step(state: TrainState, which: Array, images: Array, labels: Array, key: Array) -> tuple[TrainState, Any]:
-        gradients, (batch_stats, loss, correct) = jax.grad(objective, has_aux=True)(
-            state.params, state.batch_stats, which, images, labels, key
-        )
+    return objective
+
+
+def make_step(
+    model: MLP | LeNet,
+    optimizer: optax.GradientTransformation,
+    *,
+    noise: bool,
+    score: Callable[..., Any] = classification,
+) -> Callable[..., Any]:
+    """One optimiser step: (state, which, inputs, targets, key) → (state, (sum of losses, sum of right))."""
+    gradient = jax.grad(make_objective(model, score, noise=noise), has_aux=True)
+
+    def step(state: TrainState, which: Array, inputs: Array, targets: Array, key: Array) -> tuple[TrainState, Any]:
+        gradients, (batch_stats, loss, right) = gradient(state.params, state.batch_stats, which, inputs, targets, key)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return TrainState(params, batch_stats, opt_state), (loss, correct)
+        return TrainState(params, batch_stats, opt_state), (loss, right)
 
     return step
 
@@ -142,7 +177,7 @@ def make_epoch(step: Callable[..., Any], batch_size: int) -> Callable[..., tuple
     return epoch_of
 
 
-def make_evaluate(model: MLP, classes: int) -> Callable[..., Evaluation]:
+def make_evaluate(model: MLP | LeNet, classes: int) -> Callable[..., Evaluation]:
     """Scores on a whole set, in evaluation mode: (state, which, images, labels) → evaluation."""
 
     def evaluate(state: TrainState, which: Array, images: Array, labels: Array) -> Evaluation:
@@ -153,7 +188,8 @@ def make_evaluate(model: MLP, classes: int) -> Callable[..., Evaluation]:
             logits, _ = model.apply(variables, image, which)
             return metrics.cross_entropy(logits, label), metrics.prediction(logits)
 
-        losses, predictions = jax.lax.map(score, (images, labels), batch_size=min(EVALUATION_BATCH, len(images)))
+        batch = MAPS_BATCH if isinstance(model, LeNet) else EVALUATION_BATCH
+        losses, predictions = jax.lax.map(score, (images, labels), batch_size=min(batch, len(images)))
         every_class = jnp.arange(classes)
         predicted = (predictions[:, None] == every_class[None, :]).sum(0)
         correct = ((predictions == labels)[:, None] & (labels[:, None] == every_class[None, :])).sum(0)

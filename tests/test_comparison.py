@@ -97,6 +97,24 @@ def test_lenet_rows_are_pooled_over_the_activation_it_ignores():
     assert two.theirs == three.theirs and two.p_value == three.p_value
 
 
+def test_our_lenets_meet_the_rows_of_their_two_activations():
+    table = load_table("cifar10_cnn_10runs")
+    mine = {name: [30.0, 40.0] for name in ("relu-sigmoid-sigmoid-tanh-identity", "sigmoid-tanh")}
+    (ours, short) = compare(mine, table)
+    assert ours.theirs == short.theirs and ours.theirs.n == 40
+    printed = [
+        row for name, row in zip(table.configurations, table.accuracy, strict=True) if "sigmoid-tanh-" in name[:13]
+    ]
+    assert len(printed) == 4 and ours.theirs.mean == pytest.approx(np.mean(printed))
+    others = (
+        "tanh-tanh-tanh-tanh-identity",
+        "relu-tanh-selu-tanh-identity",
+        "relu-tanh-tanh-tanh-relu",
+        "relu-mish-mish",
+    )
+    assert compare({name: [30.0, 40.0] for name in others}, table) == ()
+
+
 def test_configurations_that_were_not_published_have_no_row():
     assert compare({"relu-mish-relu": [97.0, 98.0]}, MNIST) == ()
     assert "published" in render(())

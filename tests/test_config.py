@@ -106,8 +106,10 @@ CHANGED = {
 
 
 def test_every_field_changes_the_digest():
-    assert set(CHANGED) == {field.name for field in fields(Config)}
+    assert {*CHANGED, "architecture"} == {field.name for field in fields(Config)}
     digests = [BASE.digest, *(replace(BASE, **{name: value}).digest for name, value in CHANGED.items())]
+    five = replace(BASE, activations=("relu",) * 5, widths=(6, 16, 120, 84, 10))  # LeNet's number of layers
+    digests += [five.digest, replace(five, architecture="lenet").digest]
     assert len(set(digests)) == len(digests)
 
 

@@ -93,6 +93,18 @@ BAD = [
     ("--configs relu-relu-relu tanh-tanh-tanh relu-relu-relu", "'relu-relu-relu' is named twice"),
     ("--configs elu-relu-relu elu:alpha=1.0-relu-relu", "'elu:alpha=1.0-relu-relu' is named twice"),
     ("--configs *-elu-*", "'*-elu-*' matches none of the 64"),
+    ("--architecture lenett", "'lenett': use one of mlp, lenet"),
+    ("--architecture lenet --layers 3", "lenet has 5 layers"),
+    ("--architecture lenet --widths 6 16 120 10", "lenet has 5 layers"),
+    ("--architecture lenet --dataset digits", "lenet on digits: images of 8x8 are too small"),
+    ("--architecture lenet --configs relu-tanh-relu", "'relu-tanh-relu' has 3 activations, the network has 5"),
+    ("--architecture lenet --configs *-tanh-relu", "'*-tanh-relu' matches none of the 16"),
+    ("--architecture lenet --batch-norm 6", "1 to 5, each once, got [6]"),
+    ("--architecture lenet --halves", "--halves lays out dense stacks only"),
+    ("--architecture lenet --configs relu-relu+tanh-relu-relu-identity", "write relu+relu"),
+    ("--preset cifar10-cnn --architecture mlp", "mlp contradicts preset 'cifar10-cnn' (lenet)"),
+    ("--preset cifar10-cnn --widths 6 16 120 85 10", "85 10 contradicts preset 'cifar10-cnn'"),
+    ("--preset cifar10 --architecture lenet", "lenet contradicts preset 'cifar10' (mlp)"),
     ("--preset paper --dataset digits", "digits contradicts preset 'paper' (mnist)"),
     ("--preset quick --lr 0.1", "0.1 contradicts preset 'quick' (0.01)"),
     ("--preset smoke --batch-norm all", "all contradicts preset 'smoke' (none)"),
@@ -199,16 +211,16 @@ def test_a_preset_shortens_the_study_and_nothing_else(preset, dataset):
     assert set(presets.PRESETS) == set(presets.SUMMARIES)
 
 
-def test_a_preset_is_cut_by_name_and_keeps_the_rest():
-    plan = plan_of("--preset", "paper", "--seeds", "2", "--configs", "*-sigmoid-relu", "--epochs", "10")
-    assert plan.cut == {"seeds": "2", "configs": ["*-sigmoid-relu"]}
-    assert {config.digest for config in plan.configs} < {config.digest for config in plan_of().configs}
-
-
-@pytest.mark.parametrize("options", [("--widths", "500", "256", "10"), ("--layers", "3"), ("--momentum", "0.5")])
-def test_an_option_that_says_what_the_preset_says_is_no_contradiction(options):
-    plan = plan_of("--preset", "paper", *options)
-    assert plan.configs == plan_of("--preset", "paper").configs and plan.cut == {}
+def test_the_lenets_of_the_study():
+    plan = plan_of("--preset", "cifar10-cnn")
+    assert len(plan.configs) == 16 and plan.choices == ("relu", "identity", "tanh", "sigmoid", "selu")
+    assert [c.name for c in plan.configs[:2]] == ["relu-relu-relu-relu-identity", "relu-relu-relu-tanh-identity"]
+    first = plan.configs[0]
+    assert (first.architecture, first.widths, first.batch_size) == ("lenet", (6, 16, 120, 84, 10), 4)
+    assert plan.steps_per_epoch == 12_500
+    some = plan_of("--preset", "cifar10-cnn", "--configs", "*-sigmoid-relu-identity", "gelu-elu-relu-mish-tanh")
+    assert [c.name for c in some.configs] == ["relu-sigmoid-sigmoid-relu-identity", "gelu-elu-relu-mish-tanh"]
+    assert plan_of("--preset", "cifar10-cnn", "--layers", "5").configs == plan.configs
 
 
 def test_wildcards_select_in_the_order_of_the_study():

@@ -1,4 +1,4 @@
-"""The named protocols: every one makes its plans, and each published table of an MLP has one."""
+"""The named protocols: every one makes its plans, and each published table has one."""
 
 import pytest
 
@@ -21,6 +21,7 @@ def test_every_preset_makes_plans(preset):
         "lr-sweep": 2,
         "convergence": 3,
         "two-activations": 1000,
+        "cifar10-cnn": 16,
     }
     assert {len(plan.configs) for plan in plans} == {sizes.get(preset, 64)}
     parts = {"paper-batchnorm-one": 3, "optimizers": 4, "lr-sweep": 10, "initialisers": 5}
@@ -30,25 +31,24 @@ def test_every_preset_makes_plans(preset):
 
 
 def test_the_protocols_are_those_published():
-    """Every published table of an MLP has a preset with its protocol."""
+    """Every published table has a preset with its protocol."""
     plans = [p for name in presets.PRESETS for p in grid.plan_from(grid.parser(), ["--preset", name])[0]]
     for name, theirs in published.TABLES.items():
-        if theirs.model == "mlp":
-            norm = tuple(range(1, len(theirs.widths))) if theirs.batch_norm == "all" else ()
-            assert any(
-                (
-                    c.dataset,
-                    (p.spec.features, *c.widths),
-                    c.batch_norm,
-                    c.optimizer.removeprefix("torch_"),
-                    1 + c.paired,
-                )
-                == (theirs.dataset, theirs.widths, norm, theirs.optimizer, theirs.activations_per_layer)
-                and (c.learning_rate, c.momentum, c.batch_size, c.epochs, c.init)
-                == (theirs.learning_rate, theirs.momentum, theirs.batch_size, theirs.epochs, theirs.initializer)
-                for p in plans
-                for c in p.configs[:1]
-            ), name
+        norm = tuple(range(1, len(theirs.widths))) if theirs.batch_norm == "all" else ()
+        assert any(
+            (
+                (c.dataset, c.architecture),
+                (p.spec.features, *c.widths) if c.architecture == "mlp" else c.widths,
+                c.batch_norm,
+                c.optimizer.removeprefix("torch_"),
+                1 + c.paired,
+            )
+            == ((theirs.dataset, theirs.model), theirs.widths, norm, theirs.optimizer, theirs.activations_per_layer)
+            and (c.learning_rate, c.momentum, c.batch_size, c.epochs, c.init)
+            == (theirs.learning_rate, theirs.momentum, theirs.batch_size, theirs.epochs, theirs.initializer)
+            for p in plans
+            for c in p.configs[:1]
+        ), name
 
 
 def test_halves_are_the_published_rows():

@@ -117,6 +117,14 @@ def test_a_run_that_no_seed_is_left_of_is_forgotten():
     assert [run["offset"] for run in merged.meta["runs"]] == [0.5]
 
 
+def test_a_run_whose_seeds_were_saved_again_is_said_once():
+    """A part of a run is saved before its end, beside seeds of an earlier one."""
+    earlier, half, whole = make([7]), make([0, 1], offset=0.5), make([0, 1, 2], offset=0.5)
+    merged = records.merge(records.merge(earlier, half), whole)
+    assert [run["seeds"] for run in merged.meta["runs"]] == [[7], [0, 1, 2]]
+    assert merged.seeds.tolist() == [0, 1, 2, 7]
+
+
 def test_records_of_two_configurations_do_not_merge():
     other = Config(activations=("relu", "tanh"), dataset="digits", widths=(3, 2), epochs=3)
     with pytest.raises(ValueError, match=f"{CONFIG.digest}.*{other.digest}"):

@@ -9,6 +9,7 @@ from jaxact.propagation.chain import Chain, between, input_output, layer_jacobia
 from jaxact.propagation.chunks import sum_over_chunks
 from jaxact.propagation.gradients import Attenuation, Gradients, attenuation, loss_gradients, norms, spectral_norm
 from jaxact.propagation.jacobians import input_jacobians, jacobian, partial_jacobian
+from jaxact.propagation.lenet import lenet_apjn, lenet_network
 from jaxact.propagation.network import (
     Affine,
     Network,
@@ -49,6 +50,8 @@ __all__ = [
     "layer_jacobian",
     "layer_norms",
     "layer_shapes",
+    "lenet_apjn",
+    "lenet_network",
     "loss_gradients",
     "mlp_affine",
     "mlp_chain",

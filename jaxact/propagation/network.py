@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxact import activations as catalogue
 from jaxact.config import closest
-from jaxact.models import MLP, Activate, TorchBatchNorm
+from jaxact.models import MLP, Activate, LeNet, TorchBatchNorm, affine_name
 from jaxact.propagation.chunks import sum_over_chunks
 
 Network = Callable[[Array, Mapping[str, Array]], tuple[Array, dict[str, Array]]]
@@ -42,9 +42,12 @@ class Nonlinearity(NamedTuple):
 
 
 class Affine(NamedTuple):
-    """What one layer does before its activation, h = xᵀ·kernel + bias, batch norm folded in."""
+    """What one layer does before its activation, h = xᵀ·kernel + bias, batch norm folded in.
 
-    kernel: Float[Array, "inputs units"]
+    The kernel of a convolution is [height, width, inputs, units].
+    """
+
+    kernel: Float[Array, "*window inputs units"]
     bias: Float[Array, " units"]
 
 
@@ -61,8 +64,10 @@ def nonlinearity(spec: str) -> Nonlinearity:
     return Nonlinearity(entry, entry.lipschitz)
 
 
-def mlp_nonlinearities(model: MLP, variables: Any, which: Int[Array, " layers *halves"]) -> dict[str, Nonlinearity]:
-    """The activation of every layer of an `MLP`, by layer name; which one it is stays data."""
+def mlp_nonlinearities(
+    model: MLP | LeNet, variables: Any, which: Int[Array, " layers *halves"]
+) -> dict[str, Nonlinearity]:
+    """The activation of every layer of an `MLP` or a `LeNet`, by layer name; which one it is stays data."""
     steepest = jnp.array([nonlinearity(name).steepest for name in model.choices])
 
     def of_layer(layer: int) -> Nonlinearity:
@@ -123,18 +128,21 @@ def _normalise(variables: Any, layer: int, z: Array, present: bool, train: bool)
     return TorchBatchNorm().apply(own, z, train=train, mutable=["batch_stats"])[0]
 
 
-def mlp_affine(model: MLP, variables: Any) -> tuple[Affine, ...]:
-    """The affine map of every layer of an `MLP` in evaluation mode, batch norm folded in, first layer first.
+def mlp_affine(model: MLP | LeNet, variables: Any) -> tuple[Affine, ...]:
+    """The affine map of every layer of a network in evaluation mode, batch norm folded in, first layer first.
 
     With g = γ/√(σ² + ε), batch norm after W x + b is (g W) x + g (b − μ) + β.
     """
     layers = []
     for layer in range(1, len(model.widths) + 1):
-        kernel, bias = (variables["params"][f"dense{layer}"][part] for part in ("kernel", "bias"))
+        kernel, bias = (variables["params"][affine_name(model, layer)][part] for part in ("kernel", "bias"))
         if layer in model.batch_norm:
             norm, running = variables["params"][f"norm{layer}"], variables["batch_stats"][f"norm{layer}"]
             gain = norm["scale"] * jax.lax.rsqrt(running["var"] + TorchBatchNorm.epsilon)
-            kernel, bias = kernel * gain[None, :], gain * (bias - running["mean"]) + norm["bias"]
+            kernel, bias = (
+                kernel * gain.reshape((1,) * (kernel.ndim - 1) + (-1,)),
+                gain * (bias - running["mean"]) + norm["bias"],
+            )
         layers.append(Affine(kernel, bias))
     return tuple(layers)
 

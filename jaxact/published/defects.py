@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxact.published.tables import PublishedTable
+from jaxact.published.tables import PublishedTable, applied_activations
 
 
 class RunPair(NamedTuple):
@@ -147,7 +147,7 @@ def pool_architectures(table: PublishedTable) -> dict[str, Float[np.ndarray, " r
     """
     pooled: dict[str, list[float]] = {}
     for name, values in independent_runs(table).items():
-        pooled.setdefault("-".join(name.split("-")[: table.applied_layers]), []).extend(values)
+        pooled.setdefault(applied_activations(table, name), []).extend(values)
     return {name: np.array(values) for name, values in pooled.items()}
 
 

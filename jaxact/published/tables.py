@@ -171,6 +171,19 @@ def load_table(name: str) -> PublishedTable:
     return PublishedTable(name, source.protocol, applied, configurations, runs, accuracy, loss)
 
 
+def applied_activations(table: PublishedTable, configuration: str) -> str:
+    """The activations of a configuration as the rows of a table name them, without those never applied.
+
+    Of a LeNet, whose rows name f1, f2 and an unused one, `relu-f1-f1-f2-identity` is `f1-f2`; its other configurations
+    were not published and keep their names.
+    """
+    layers = configuration.split("-")
+    if table.protocol.model == "lenet" and len(layers) == len(table.protocol.widths):
+        _, first, _, second, _ = layers
+        return f"{first}-{second}" if layers == ["relu", first, first, second, "identity"] else configuration
+    return "-".join(layers[: table.applied_layers])
+
+
 def protocol_differences(ours: Protocol, theirs: Protocol) -> dict[str, tuple[object, object]]:
     """Fields in which two protocols differ, as ``{field: (ours, theirs)}``; empty if they agree."""
     pairs = zip(Protocol._fields, ours, theirs, strict=True)
