@@ -51,7 +51,7 @@ class Plan(NamedTuple):
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument("--rows", nargs="+", default=list(ROWS), metavar="ROW", help=f"{', '.join(ROWS)} (all)")
     p.add_argument("--config", default="relu-sigmoid-relu", metavar="A-B-C", help="(relu-sigmoid-relu)")
     p.add_argument("--dataset", default="mnist", help="mnist, or synthetic: noise of the same shape (mnist)")
@@ -118,15 +118,13 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with tempfile.TemporaryDirectory(prefix="jaxact-") as folder:
-        try:
+        with p.checked():
             plan = plan_from(p.parse_args(argv))
             if plan.sweep:
                 from experiments.gallery_figures import pyplot
 
                 pyplot()
             source = save_data(plan, Path(folder))
-        except ValueError as error:
-            p.error(str(error))
         print(f"data: {source}", flush=True)
         results = run(plan, folder)
     write(plan, results, {"command": runtime.command(MODULE), "started_utc": started} | facts(plan, source, results))

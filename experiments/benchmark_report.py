@@ -9,7 +9,7 @@ from experiments.benchmark_measure import Measured, Point, Results
 from experiments.benchmark_products import step_flops
 from experiments.benchmark_rivals import ROWS
 from experiments.benchmark_task import BATCH, WIDTHS, state_bytes
-from experiments.outcome import aligned
+from experiments.table import aligned
 
 COLOUR, SECOND = "#0072B2", "#D55E00"
 REFERENCES = {"torch": "#D55E00", "torch-per-core": "#CC79A7", "loop": "#009E73", "floor": "#000000"}

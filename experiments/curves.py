@@ -9,7 +9,6 @@ recoveries: a test accuracy that rises by at least 5 points within an epoch afte
 back to life with it. Trains nothing; seconds.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +23,7 @@ MODULE = "experiments.curves"
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument("records", nargs="+", metavar="DIR", help="folders of records, of experiments.grid say")
     p.add_argument("--configs", nargs="+", metavar="A-B-C", help="only these configurations (all)")
     p.add_argument("--out", default="runs/curves", help="folder of the report (runs/curves)")
@@ -72,11 +71,9 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    try:
+    with p.checked():
         out = check_out(Path(options.out))
         found = read([Path(folder) for folder in options.records], options.configs)
-    except ValueError as error:
-        p.error(str(error))
     from experiments import curves_report
 
     print(curves_report.write(found, out, runtime.command(MODULE)))

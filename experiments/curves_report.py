@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.explain_figures import COLORS
-from experiments.outcome import aligned, machines
+from experiments.outcome import machines
+from experiments.table import aligned
 from jaxact import records
 from jaxact.records import Record
 from jaxact.statistics import summarize

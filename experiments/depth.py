@@ -15,7 +15,6 @@ no deeper than 6 |ξ|, ξ = −1/ln χ, 145 of 155 train, of the deeper ones 8 o
 import argparse
 import csv
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,7 +53,7 @@ class Plan(NamedTuple):
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument("--parts", nargs="+", default=list(PARTS), metavar="PART", help=f"of {' '.join(PARTS)} (all)")
     p.add_argument(
         "--activations", nargs="+", default=list(ACTIVATIONS), metavar="NAME", help=f"or all ({' '.join(ACTIVATIONS)})"
@@ -160,19 +159,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    try:
+    with p.checked():
         check_matplotlib()
         plan = make_plan(options)
-    except ValueError as error:
-        p.error(str(error))
     runtime.configure()
     # JAX's QR runs on SciPy's OpenBLAS, loaded below; its threads make small matrices 30 times slower (measured).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         run(plan)
-    except KeyboardInterrupt:
-        print(f"\nstopped; the tables of the finished parts are in {plan.out}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        return runtime.stopped(stop, f"the tables of the finished parts are in {plan.out}")
     return 0
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments import runtime
 from experiments.depth_figures import SHOWN_DEPTH, mean_accuracy
-from experiments.outcome import aligned
+from experiments.table import aligned
 
 if TYPE_CHECKING:
     from experiments.depth import Plan

@@ -22,7 +22,7 @@ CONTROLS = ("relu-sigmoid-selu", "tanh-sigmoid-selu", "sigmoid-sigmoid-selu", "s
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument(
         "--records", nargs="+", default=["runs/paper"], metavar="DIR", help="of experiments.grid (runs/paper)"
     )
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    try:
+    with p.checked():
         facts = spec(options.dataset)
         out = check_out(Path(options.out))
         asked = [n for n in ("seeds", "epochs", "limit_train") if getattr(options, n) is not None]
@@ -54,8 +54,6 @@ def main(argv: list[str] | None = None) -> int:
         parse_seeds(options.seeds or "32")
         check_limit(options.limit_train, facts.train_size, "--limit-train")
         Config(activations=("relu",) * 3, epochs=10 if options.epochs is None else options.epochs)
-    except ValueError as error:
-        p.error(str(error))
     if options.train and (status := train(options)):
         return status
     from experiments import explain_evidence, explain_report

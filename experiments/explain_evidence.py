@@ -1,8 +1,9 @@
 """The numbers behind the verdict: per configuration what its records show, beside what mean-field theory predicts."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from jaxact import published, records
 from jaxact.config import Config
 from jaxact.data.specs import spec
 from jaxact.records import Record
+
+if TYPE_CHECKING:
+    from jaxact.prediction import Prediction
 
 FAILING = ("relu-sigmoid-relu", "tanh-sigmoid-relu", "sigmoid-sigmoid-relu", "selu-sigmoid-relu")
 """The endings in (sigmoid, relu) that the study found to fail."""
@@ -114,16 +118,21 @@ def is_study(config: Config, dataset: str) -> bool:
 
 def case(record: Record) -> Case:
     """What one record shows and what theory says of its configuration."""
-    from jaxact import prediction
-
-    config = record.config
-    facts, statistics = spec(config.dataset), prediction.STATISTICS[config.dataset]
-    theory = prediction.predict(config, facts.features, statistics, facts.test_size)
+    theory = predicted(record.config)
     return measured(record)._replace(
         predicted_dead=float(theory.expected_dead[-1]),
         predicted_correlation=float(theory.stack.c[-1]),
         chi=theory.stack.chi,
     )
+
+
+@cache
+def predicted(config: Config) -> "Prediction":
+    """What theory says of a configuration, for as many inputs as its test set has."""
+    from jaxact import prediction
+
+    facts = spec(config.dataset)
+    return prediction.predict(config, facts.features, prediction.STATISTICS[config.dataset], facts.test_size)
 
 
 def measured(record: Record) -> Case:

@@ -8,7 +8,6 @@ Half a minute on two cores. Expected: `report.md`, the page with formulas, facts
 `sigmoidal.png`, `rectified.png`, `smooth.png`, `vector.png`. Needs matplotlib: pip install 'jaxact[figures]'.
 """
 
-import argparse
 import os
 import re
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ MODULE = "experiments.gallery"
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument("names", nargs="*", metavar="NAME", help="relu, elu:alpha=0.5 or package.module:function (all)")
     p.add_argument("--singles", action="store_true", help="one figure per activation besides the sheets")
     p.add_argument("--out", default="runs/gallery", help="folder to write to (runs/gallery)")
@@ -45,15 +44,13 @@ def main(argv: list[str] | None = None) -> int:
     options = p.parse_args(argv)
     from experiments import gallery_figures
 
-    try:
+    with p.checked():
         out = check_out(Path(options.out))
         # Curves of a few hundred points in float64: no accelerator is worth its start-up time.
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
         runtime.configure(cpu_devices=1)
         gallery_figures.pyplot()
         entries = chosen(options.names)
-    except ValueError as error:
-        p.error(str(error))
     out.mkdir(parents=True, exist_ok=True)
     found = []
     for i, entry in enumerate(entries, start=1):

@@ -8,11 +8,10 @@ It may be stopped at any time; the same command goes on where it stopped. Times 
 """
 
 import argparse
-import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments import presets, runtime
@@ -21,15 +20,19 @@ from experiments.plan import Plan, make_plans
 from jaxact.config import Config
 
 if TYPE_CHECKING:
-    from jaxact.ensemble import Ensemble
+    from experiments.progress import Progress
+    from jaxact.ensemble import Ensemble, History, Job
+    from jaxact.records import Record
 
 MODULE = "experiments.grid"
+SAVE_SECONDS = 60.0
+"""Finished seeds of an unfinished configuration are saved before they are older than this, however long a call is."""
 
 
 def parser() -> Parser:
     """The options; those of the protocol default to None, `presets.STUDY` has their values."""
     names = "; ".join(f"{name}: {text}" for name, text in presets.SUMMARIES.items())
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument("--preset", help=f"a named protocol ({names})")
     protocol = p.add_argument_group("protocol (default: the study's)")
     protocol.add_argument("--dataset", help="mnist, fashion_mnist, cifar10 or digits")
@@ -45,6 +48,9 @@ def parser() -> Parser:
     )
     protocol.add_argument("--layers", type=int, help="number of layers, the output layer included (3)")
     protocol.add_argument("--widths", nargs="+", type=int, metavar="N", help="units per layer (500 256 10)")
+    protocol.add_argument(
+        "--architecture", help="mlp, or lenet: relu-f1-f1-f2-identity for f1 and f2 of --activations (mlp)"
+    )
     protocol.add_argument("--configs", nargs="+", metavar="A-B-C", help="only these; * stands for any layers, quote it")
     protocol.add_argument("--seeds", help="a count (9) or a list such as 0,3,17-25")
     protocol.add_argument("--epochs", type=int, help="passes over the training set (10)")
@@ -66,6 +72,7 @@ def parser() -> Parser:
     run.add_argument("--out", help="folder of the records (runs/<preset or data set>)")
     run.add_argument("--strategy", default="auto", choices=("auto", "vmap", "map"), help="inside a device (auto)")
     run.add_argument("--devices", type=int, help="devices to use (all; on a CPU one per core)")
+    run.add_argument("--tensorboard", metavar="DIR", help="also write scalars and histograms there, for TensorBoard")
     run.add_argument("--dry-run", action="store_true", help="print the plan and its estimated time, run nothing")
     return p
 
@@ -77,21 +84,22 @@ def plan_from(p: Parser, argv: list[str] | None) -> tuple[list[Plan], argparse.N
         p.error(f"unknown preset {options.preset!r}: use one of {', '.join(presets.PRESETS)}")
     if options.devices is not None and not 1 <= options.devices <= 1024:
         p.error(f"--devices must be from 1 to 1024, got {options.devices}")
-    try:
+    with p.checked():
         return make_plans(options.preset, presets.PRESETS[options.preset or "paper"], options), options
-    except ValueError as error:
-        p.error(str(error))
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the grid.
 
     Returns:
-        Exit status: 0 done, 2 bad input (nothing written), 130 stopped (what was finished is recorded).
+        Exit status: 0 done, 2 bad input (nothing written), 130 or 143 stopped (what was finished is recorded).
     """
     p = parser()
     plans, options = plan_from(p, argv)
-    from experiments import outcome
+    from experiments import outcome, outcome_files, tensorboard
+
+    with p.checked():
+        board = tensorboard.check(options.tensorboard) if options.tensorboard is not None else None
 
     try:
         todo = [outcome.pending(plan) for plan in plans]
@@ -105,22 +113,22 @@ def main(argv: list[str] | None = None) -> int:
             print(outcome.opening(plan, jobs, alone=len(plans) == 1), flush=True)
             if jobs:
                 runtime.configure(options.devices)
-                train(plan, prepare(p, plan, options), jobs)
-    except KeyboardInterrupt:
-        print(
-            f"\nstopped; what was finished is in {plans[0].out}: the same command goes on from there", file=sys.stderr
-        )
-        return 130
-    print(outcome.finish(plans, runtime.command(MODULE)))
+                train(plan, prepare(p, plan, options)._replace(board=board), jobs)
+    except KeyboardInterrupt as stop:
+        return runtime.stopped(stop, f"what was finished is in {plans[0].out}: the same command goes on from there")
+    if board is not None:
+        tensorboard.backfill(board, outcome_files.stored(plans[0].out)[0])
+    print(outcome_files.finish(plans, runtime.command(MODULE)))
     return 0
 
 
 class Prepared(NamedTuple):
-    """The compiled ensemble with the data on its devices, and what the records say of both."""
+    """The compiled ensemble with the data on its devices, what the records say of both, and TensorBoard's folder."""
 
     machine: "Ensemble"
     data: dict[str, Any]
     run: dict[str, Any]
+    board: Path | None = None
 
 
 def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
@@ -155,49 +163,72 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
 
 
 def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:
-    """Train the jobs and write each configuration's record as soon as its last seed is done."""
+    """Train the jobs; a configuration's record is written when its last seed is done and, until then, every minute."""
+    from experiments import outcome
     from experiments.progress import progress
     from jaxact import ensemble
 
     machine = prepared.machine
     plan.out.mkdir(parents=True, exist_ok=True)
     with progress(len(todo) * plan.configs[0].epochs, plan.spec.name) as bar:
-        save = _saver(plan, prepared, bar.say)
         waiting, done = Counter(config for config, _ in todo), defaultdict(list)
         clock = time.perf_counter()
+        saved: dict[Config, float] = {}
         try:
             for call in ensemble.plan_calls(todo, machine.size, machine.strategy):
-                history = machine.run(call, lambda *_, call=call: bar.advance(len(call)))
-                seconds = (time.perf_counter() - clock) / len(call)
-                clock = time.perf_counter()
+                history = _run(prepared, call, bar)
+                took, clock = time.perf_counter() - clock, time.perf_counter()
                 for i, (config, seed) in enumerate(call):
-                    part = history.arrays(i)
-                    done[config].append((seed, part, seconds))
-                    waiting[config] -= 1
+                    done[config].append(Part(seed, history.arrays(i), took / len(call)))
+                waiting.subtract(config for config, _ in call)
+                for config in dict.fromkeys(config for config, _ in call):
                     if not waiting[config]:
-                        save(config, done.pop(config))
+                        record = save(plan, prepared, config, done[config])
+                        del done[config]
+                        bar.say(outcome.one_line(record.subset(plan.seeds)))
+                    elif clock + took > saved.setdefault(config, clock - took) + SAVE_SECONDS:
+                        save(plan, prepared, config, done[config])
+                        saved[config] = clock
         finally:
             for config, parts in done.items():
-                save(config, parts)
+                save(plan, prepared, config, parts)
 
 
-def _saver(plan: Plan, prepared: Prepared, say: Callable[[str], None]) -> Callable[[Config, list[Any]], None]:
+def _run(prepared: Prepared, call: "list[Job]", bar: "Progress") -> "History":
+    if prepared.board is None:
+        return prepared.machine.run(call, lambda *_: bar.advance(len(call)))
+    from experiments.tensorboard import Watch
+
+    def on_epoch(number: int, history: "History") -> None:
+        watch.epoch(number, history)
+        bar.advance(len(call))
+
+    with Watch(prepared.board, prepared.machine, call) as watch:
+        return prepared.machine.run(call, on_epoch, watch.state)
+
+
+class Part(NamedTuple):
+    """One finished seed of a configuration: its arrays and its share of the time."""
+
+    seed: int
+    arrays: dict[str, Any]
+    seconds: float
+
+
+def save(plan: Plan, prepared: Prepared, config: Config, parts: list[Part]) -> "Record":
+    """Add the seeds to the configuration's record; those saved before are replaced, and so is what is said of them."""
     import numpy as np
 
-    from experiments import outcome
     from jaxact import records
 
-    def save(config: Config, parts: list[tuple[int, dict[str, Any], float]]) -> None:
-        seeds = np.array([seed for seed, _, _ in parts])
-        order = np.argsort(seeds)
-        arrays = {name: np.stack([part[name] for _, part, _ in parts])[order] for name in records.ARRAYS}
-        run = prepared.run | {"seeds": seeds[order].tolist(), "seconds": round(sum(s for *_, s in parts), 2)}
-        new = records.Record(config, seeds[order], arrays, {"data": prepared.data, "runs": [run]})
-        record = records.merge(records.find(plan.out, config), new)
-        records.write(plan.out, record)
-        say(outcome.one_line(record.subset(plan.seeds)))
-
-    return save
+    parts = sorted(parts, key=lambda part: part.seed)
+    seeds = [part.seed for part in parts]
+    arrays = {name: np.stack([part.arrays[name] for part in parts]) for name in records.ARRAYS}
+    run = prepared.run | {"seeds": seeds, "seconds": round(sum(part.seconds for part in parts), 2)}
+    new = records.Record(config, np.array(seeds), arrays, {"data": prepared.data, "runs": [run]})
+    record = records.merge(records.find(plan.out, config), new)
+    records.write(plan.out, record)
+    return record
 
 
 if __name__ == "__main__":

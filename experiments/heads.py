@@ -64,7 +64,7 @@ class Plan(NamedTuple):
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument("--parts", nargs="+", default=list(PARTS), metavar="PART", help=f"{', '.join(PARTS)} (all)")
     p.add_argument("--heads", nargs="+", default=HEADS, metavar="HEAD", help=f"({' '.join(HEADS)})")
     p.add_argument("--outputs", nargs="+", default=OUTPUTS, metavar="NAME", help=f"({' '.join(OUTPUTS)})")
@@ -146,13 +146,11 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    try:
+    with p.checked():
         plan = plan_from(options)
         from experiments import heads_figures
 
         heads_figures.pyplot()
-    except ValueError as error:
-        p.error(str(error))
     runtime.configure(cpu_devices=1)
     from experiments import heads_measure, heads_report
     from experiments.progress import progress

@@ -11,7 +11,7 @@ import numpy as np
 from experiments import runtime
 from experiments.heads_measure import SUM_TOLERANCE, Regressed, Results, Row
 from experiments.heads_tasks import SAMPLES
-from experiments.outcome import aligned
+from experiments.table import aligned
 from jaxact import activations as catalogue
 
 if TYPE_CHECKING:

@@ -93,7 +93,7 @@ def half_tanh(x):
 def parser() -> Parser:
     """The options."""
     names = "; ".join(f"{name}: {one.text}" for name, one in INTERVENTIONS.items())
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument("--only", nargs="+", metavar="NAME", help=f"only these interventions ({names.replace('%', '%%')})")
     p.add_argument(
         "--configs", nargs="+", default=list(FAILING), metavar="A-B-C", help="what to change (*-sigmoid-relu)"
@@ -185,10 +185,8 @@ def main(argv: list[str] | None = None) -> int:
     options = p.parse_args(argv)
     if options.devices is not None and not 1 <= options.devices <= 1024:
         p.error(f"--devices must be from 1 to 1024, got {options.devices}")
-    try:
+    with p.checked():
         study = make_study(options)
-    except ValueError as error:
-        p.error(str(error))
     from experiments import grid, interventions_report, outcome
 
     options.strategy = "auto"

@@ -54,7 +54,7 @@ class Plan(NamedTuple):
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument("--config", nargs="+", required=True, metavar="NAME", help="such as relu-sigmoid-relu; several")
     p.add_argument("--dataset", default="mnist", help="mnist, fashion_mnist, cifar10 or digits (mnist)")
     p.add_argument("--widths", nargs="+", type=int, metavar="N", help="units per layer (3 layers: 500 256 10)")
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    try:
+    with p.checked():
         plan = plan_from(options)
         from experiments import gallery_figures
 
@@ -131,8 +131,6 @@ def main(argv: list[str] | None = None) -> int:
         from jaxact import data
 
         arrays = data.load(plan.spec.name, plan.data_dir, limit_train=plan.configs[0].limit_train)
-    except ValueError as error:
-        p.error(str(error))
     print(f"data: {arrays.source}", flush=True)
     runtime.configure()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # JAX's SVD runs on SciPy's; devices already fill the cores

@@ -166,7 +166,7 @@ def make_look(config: Config, choices: tuple[str, ...], examples: int) -> Callab
     import jax
     import jax.numpy as jnp
 
-    model = training.make_model(config, choices)
+    model = training.make_mlp(config, choices)
     # A batched decomposition on a CPU waits for threads of the pool it occupies: two devices then wait for each other.
     chunk = 1 if jax.default_backend() == "cpu" else CHUNK
     glance, evaluate = probes.make_probe(model), training.make_program(config, choices).evaluate

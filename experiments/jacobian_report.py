@@ -8,7 +8,7 @@ from experiments import runtime
 from experiments.jacobian_findings import findings, mean_at, number, times_of
 from experiments.jacobian_measure import STATISTICS_EXAMPLES, Results
 from experiments.jacobian_tables import Quantity, layer_quantities
-from experiments.outcome import aligned
+from experiments.table import aligned
 from jaxact.health import SATURATION_SHARE
 from jaxact.probes import GRADIENT_EXAMPLES
 

@@ -64,7 +64,7 @@ class Plan(NamedTuple):
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     add = p.add_argument
     add("--datasets", nargs="+", default=DATASETS, metavar="NAME", help=f"{' '.join(DATASETS)} (all)")
     add("--activations", nargs="+", default=ACTIVATIONS, metavar="NAME", help=f"({' '.join(ACTIVATIONS)})")
@@ -89,18 +89,15 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    try:
+    with p.checked():
         plan = plan_from(options)
-    except ValueError as error:
-        p.error(str(error))
     runtime.configure()
     from experiments import planar_figures, planar_measure, planar_report
 
     try:
         found = planar_measure.measure(plan)
-    except KeyboardInterrupt:
-        print("\nstopped; nothing was written", flush=True)
-        return 130
+    except KeyboardInterrupt as stop:
+        return runtime.stopped(stop, "nothing was written")
     plan.out.mkdir(parents=True, exist_ok=True)
     figures = planar_figures.draw(plan, found) if plan.figures else []
     print(planar_report.write(plan, found, figures, runtime.command(MODULE)))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments import planar_tables, runtime
-from experiments.outcome import aligned
 from experiments.planar_measure import (
     COURSE_RATE,
     COURSE_SEED,
@@ -17,6 +16,7 @@ from experiments.planar_measure import (
     Measured,
     Reported,
 )
+from experiments.table import aligned
 from jaxact import planar
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ LARGEST_GRID = 10_000
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument(
         "activations", nargs="+", metavar="NAME", help="one per layer, output included; or relu-sigmoid-relu"
     )
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    try:
+    with p.checked():
         out = check_out(Path(options.out)) if options.out is not None else None
         configs = configurations(options)
         # A few thousand points in float64: no accelerator is worth its start-up time.
@@ -69,8 +69,6 @@ def main(argv: list[str] | None = None) -> int:
         runtime.configure(cpu_devices=1)
         request = statistics(options, configs)
         predictions = predict_all(request)
-    except ValueError as error:
-        p.error(str(error))
     print(predict_text.rendered(request, predictions, grid=options.grid, as_json=options.json))
     if out is not None:
         write(out, request, predictions, grid=options.grid)

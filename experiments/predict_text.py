@@ -123,7 +123,7 @@ def table(found: "Prediction") -> str:
 
 def ranking(predictions: "Sequence[Prediction]") -> str:
     """All configurations by expected dead outputs, most first, as aligned Markdown."""
-    from experiments.outcome import aligned
+    from experiments.table import aligned
 
     header = ["configuration", "dead outputs", "none dead", "c at output", "chi per layer", "chi product"]
     body = [

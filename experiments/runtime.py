@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 CPU_FLAGS = {"--xla_cpu_multi_thread_eigen": "false"}
 CACHE_LIMIT_BYTES = 1 << 30
+STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 PACKAGES = ("jaxact", "jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-datasets")
 
 
@@ -101,10 +102,53 @@ def git_commit() -> str | None:
         return None
 
 
+class Stop(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: stops a run as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _catch() -> None:
+    """Let SIGTERM and SIGHUP raise, but for one that the process was started to ignore (`nohup`)."""
+    for number in STOPS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    for other in STOPS:  # a closed terminal may send both: the second would cut short what the first makes us save
+        if signal.getsignal(other) == _stop:
+            signal.signal(other, lambda *_: None)
+    raise Stop(number)
+
+
+def stopped(stop: KeyboardInterrupt, text: str = "") -> int:
+    """Say in one line that a run was stopped, if anyone still listens.
+
+    Args:
+        stop: the exception that Ctrl-C or a signal raised.
+        text: what is left of the run.
+
+    Returns:
+        The exit status: 128 + the signal's number, as shells have it; 130 after Ctrl-C.
+    """
+    try:
+        print(f"\nstopped{text and '; '}{text}", file=sys.stderr, flush=True)
+    except OSError:  # the terminal was closed
+        pass
+    return 128 + (stop.number if isinstance(stop, Stop) else signal.SIGINT)
+
+
 def _insist(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Ctrl-C again where it was swallowed: JAX runs a callback at every garbage collection, where errors are lost."""
-    if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    """The signal again where it was swallowed: JAX runs a callback at garbage collections, where errors are lost."""
+    error = unraisable.exc_value
+    if isinstance(error, KeyboardInterrupt):
+        number = error.number if isinstance(error, Stop) else signal.SIGINT
+        if isinstance(error, Stop):
+            signal.signal(number, _stop)
+        again = threading.Timer(0.05, os.kill, (os.getpid(), number))
         again.daemon = True
         again.start()
     else:
@@ -112,14 +156,14 @@ def _insist(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Exit with the status of `main`: 130 after Ctrl-C; a reader that closed the pipe early (`| head`) is no error."""
+    """Exit with the status of `main`, or that of a signal; a reader that left early (`| head`) is no error."""
     sys.unraisablehook = _insist
+    _catch()
     try:
         status = main()
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        status = 130
+    except KeyboardInterrupt as stop:
+        status = stopped(stop)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0

@@ -17,7 +17,7 @@ from jaxact import records
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--dataset", "digits", "--activations", "relu", "sigmoid", "--widths", "8", "6", "10", "--epochs", "20"]
 NAMES = sorted(f"{a}-{b}-{c}" for a in ("relu", "sigmoid") for b in ("relu", "sigmoid") for c in ("relu", "sigmoid"))
-SLOW = ("jax", "flax", "optax", "tensorflow_datasets", "tensorflow", "matplotlib")
+SLOW = ("jax", "flax", "optax", "tensorflow_datasets", "tensorflow", "matplotlib", "tensorboardX")
 
 # A background job's children ignore SIGINT; a terminal's do not.
 AS_FROM_A_TERMINAL = (
@@ -139,9 +139,11 @@ def test_added_seeds_alone_are_trained_and_equal_a_fresh_run(reference, run, tmp
     assert summary_of(out) == summary_of(reference)
 
 
-def interrupted(argv: list[str], out: Path, environment: dict[str, str], how: signal.Signals) -> tuple[int, str]:
+def interrupted(
+    argv: list[str], out: Path, environment: dict[str, str], how: signal.Signals, start=("-c", AS_FROM_A_TERMINAL)
+) -> tuple[int, str]:
     """Start the grid, wait for its first record, send the signal; returns the status and what it said."""
-    command = [sys.executable, "-c", AS_FROM_A_TERMINAL, *argv, "--out", str(out)]
+    command = [sys.executable, *start, *argv, "--out", str(out)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=out.parent, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         deadline = time.monotonic() + 300
@@ -178,6 +180,23 @@ def test_a_killed_run_with_debris_goes_on_to_the_same_summary(reference, surroun
     left = 24 - runs_in(out)
     done = run(*TINY, "--seeds", "3", "--out", out)
     assert f"{left} runs of " in done.stdout
+    assert summary_of(out) == summary_of(reference)
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda value: str(value))
+def test_a_terminated_run_keeps_the_finished_seeds_of_the_configuration_it_was_in(
+    surroundings, run, reference, tmp_path, how, code
+):
+    """Started as a background job, SIGINT ignored; a call is one seed, so that most often some seeds are waiting."""
+    out = tmp_path / "out"
+    background = ("-c", "import runpy, signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+                  "runpy.run_module('experiments.grid', run_name='__main__')")  # fmt: skip
+    argv = [*TINY, "--seeds", "3", "--devices", "1"]
+    status, error = interrupted(argv, out, surroundings, how, start=background)
+    assert status == code, error
+    assert "stopped" in error and str(out) in error and error.strip().count("\n") == 0
+    assert 0 < runs_in(out) < 24 and not list(out.rglob("*.tmp"))
+    run(*argv, "--out", out)
     assert summary_of(out) == summary_of(reference)
 
 

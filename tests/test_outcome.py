@@ -1,6 +1,5 @@
 """What a grid says and writes, from records with planted accuracies; numbers are worked by hand or by NumPy."""
 
-import csv
 import re
 
 import numpy as np
@@ -124,8 +123,23 @@ def test_protocol_names_everything_that_changes_the_numbers(tmp_path):
         assert part in text
     for part in ("batch 32", "4 epochs", "9 seeds"):
         assert part in text
-    assert "cut" not in text
+    assert "cut" not in text and "changed" not in text
     assert "cut by seeds=2" in outcome.protocol_text(plan_of(tmp_path, "--preset", "paper", "--seeds", "2"))
+
+
+def test_one_of_a_kind_is_not_said_in_the_plural(tmp_path):
+    plan = plan_of(tmp_path, *TINY, "--epochs", "1", "--seeds", "1", "--configs", "relu-relu-relu")
+    assert outcome.protocol_text(plan).endswith(", 1 epoch, 1 seed")
+    assert "1 run of 1 configuration to train" in outcome.opening(plan, outcome.pending(plan))
+    assert "over 1 seed, " in outcome.one_line(make(plan.configs[0], [50.0]))
+    records.write(tmp_path, make(plan.configs[0], [50.0]))
+    assert "all of 1 configuration x 1 seed are in" not in outcome.opening(plan, [])
+    assert outcome.opening(plan, []).startswith("all done: 1 configuration x 1 seed in ")
+
+
+def test_a_preset_that_is_lengthened_is_not_called_cut(tmp_path):
+    text = outcome.protocol_text(plan_of(tmp_path, "--preset", "quick", "--epochs", "20", "--seeds", "2"))
+    assert text.endswith("; cut by seeds=2; changed: epochs=20")
 
 
 def beside(tmp_path, *argv: str) -> str | None:
@@ -188,21 +202,6 @@ def test_a_protocol_that_was_never_published_is_compared_with_nothing(tmp_path, 
     assert beside(tmp_path, *argv) is None
 
 
-def test_finish_writes_what_the_plan_names_and_nothing_else(tmp_path):
-    plan = plan_of(tmp_path / "out", *TINY, "--seeds", "2", "--configs", "relu-relu-relu", "sigmoid-relu-relu")
-    for config in plan_of(tmp_path / "out", *TINY).configs[:5]:
-        records.write(plan.out, make(config, [40, 50, 60], seeds=[0, 1, 5]))
-    text = outcome.finish([plan], "python -m experiments.grid --seeds 2")
-    rows = list(csv.DictReader((plan.out / "summary.csv").read_text().splitlines()))
-    named = [f"{row['configuration']} {row['seed']}" for row in rows]
-    assert named == ["relu-relu-relu 0", "relu-relu-relu 1", "sigmoid-relu-relu 0", "sigmoid-relu-relu 1"]
-    report = (plan.out / "report.md").read_text()
-    for part in ("`python -m experiments.grid --seeds 2`", "made up", "abacus", "jax 0.10.2", "45.00", "digits"):
-        assert part in report
-    assert "relu-relu-relu" in text and str(plan.out) in text
-    assert sorted(path.name for path in plan.out.iterdir()) == ["digits", "report.md", "summary.csv"]
-
-
 def test_records_made_on_other_pixels_are_refused(tmp_path):
     plan = plan_of(tmp_path, *TINY)
     outcome.check_same_data(plan, "cache; contents ffff0000 (the original)")  # no records yet
@@ -218,19 +217,14 @@ def test_the_batch_size_of_the_text_is_compared_with_what_was_run(tmp_path):
     assert "Not the published" not in beside(tmp_path, "--dataset", "cifar10", "--batch-size", "4")
 
 
-def test_several_protocols_are_reported_apart(tmp_path):
-    plans, _ = grid.plan_from(grid.parser(), [*TINY, "--lr", "0.1", "0.2", "--out", str(tmp_path / "out")])
-    for plan, level in zip(plans, (40.0, 60.0), strict=True):
-        for config in plan.configs[:2]:
-            records.write(plan.out, make(config, [level, level + 1]))
-    text = outcome.finish([plan._replace(seeds=(0, 1)) for plan in plans], "command")
-    first, second = text.split("# digits (")[1:]
-    assert "lr 0.1 " in first and "40.50" in first and "60.50" not in first
-    assert "lr 0.2 " in second and "60.50" in second and "40.50" not in second
-    with (tmp_path / "out" / "summary.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert {(row["learning_rate"], row["test_accuracy"]) for row in rows} == {
-        *(("0.1", "40.00"), ("0.1", "41.00"), ("0.2", "60.00"), ("0.2", "61.00"))
-    }
-    assert "momentum" not in rows[0]  # the same in all
-    assert "in all" in outcome.describe(plans)
+def test_a_lenet_is_compared_with_all_rows_of_its_two_activations(tmp_path):
+    text = str(beside(tmp_path, "--preset", "cifar10-cnn"))
+    assert "`cifar10_cnn_10runs`" in text and "never applied are runs of one network" in text
+    assert "Not the published" not in text
+    row = next(line for line in text.splitlines() if line.startswith("| relu-relu-relu-tanh-identity "))
+    assert [cell.strip() for cell in row.split("|")][7] == "40 of 40"
+    cut = str(beside(tmp_path, "--preset", "cifar10-cnn", "--epochs", "2"))
+    assert "**Not the published protocol: cut to 2 of 10 epochs.**" in cut
+    plan = plan_of(tmp_path, "--preset", "cifar10-cnn")
+    assert "LeNet 32x32x3, 6@5x5, 16@5x5, 120, 84, 10, batch norm none" in outcome.protocol_text(plan)
+    assert "18,000,000" in outcome.describe([plan])

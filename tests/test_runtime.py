@@ -5,6 +5,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -127,8 +128,12 @@ def test_command_can_be_typed_again(monkeypatch):
 
 @pytest.fixture
 def hook(monkeypatch):
-    """`run` may replace the hook for exceptions that cannot be raised; put pytest's back."""
+    """`run` replaces the hook for exceptions that cannot be raised, and signal handlers; put pytest's back."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    handlers = {number: signal.getsignal(number) for number in runtime.STOPS}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("hook")
@@ -167,12 +172,56 @@ runtime.run(main)
 """
 
 
-def test_an_interrupt_that_lands_in_a_garbage_collection_is_not_lost():
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_stop_that_lands_in_a_garbage_collection_is_not_lost(name, status):
     """Python drops what such a callback raises, and JAX has one: a run would go on as if nothing had been pressed."""
     started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True)
-    assert done.returncode == 130 and time.monotonic() - started < 20
+    code = SWALLOWED.replace("raise_signal(signal.SIGINT)", f"raise_signal(signal.{name})")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == status and time.monotonic() - started < 20
     assert done.stderr.strip() == "stopped"
+
+
+SAVING = """
+import os, signal, sys, time
+from experiments import runtime
+
+def main():
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(20)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+        print("saved", flush=True)
+    return 0
+
+runtime.run(main)
+"""
+
+
+def test_a_second_signal_does_not_cut_short_what_the_first_makes_us_save():
+    done = subprocess.run([sys.executable, "-c", SAVING], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (129, "saved\n", "stopped")
+
+
+def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored():
+    """As `nohup` does with SIGHUP."""
+    code = "import os, signal, time\nfrom experiments import runtime\n"
+    code += "runtime.run(lambda: os.kill(os.getpid(), signal.SIGHUP) or time.sleep(0.1) or print('went on') or 0)"
+    done = subprocess.run(
+        ["nohup", sys.executable, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert (done.returncode, done.stdout) == (0, "went on\n")
+
+
+def test_a_stop_is_no_error_where_the_terminal_is_gone(monkeypatch):
+    class Gone:
+        def write(self, _):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert runtime.stopped(runtime.Stop(15), "text") == 143
 
 
 @pytest.mark.usefixtures("hook")

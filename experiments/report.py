@@ -1,0 +1,86 @@
+"""Turn records into one page to read, check and show, with its figures and tables beside it.
+
+    python -m experiments.report runs/paper --out runs/report
+    python -m experiments.report runs/paper runs/interventions --out DIR      the second shows what repairs the failures
+
+Any grid of experiments.grid, complete or not. Writes report.html (self-contained, no network), figures/*.png and *.svg,
+tables/*.csv and *.md. Ten seconds for 64 combinations. Needs the extra `report`: pip install 'jaxact[report]'.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments import runtime
+from experiments.cli import Parser, check_out
+
+MODULE = "experiments.report"
+NEEDED = ("jinja2", "matplotlib", "plotly")
+
+
+def parser() -> Parser:
+    """The options."""
+    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument(
+        "records", nargs="+", metavar="RECORDS", help="folders of experiments.grid or experiments.interventions"
+    )
+    p.add_argument("--out", required=True, metavar="DIR", help="folder of the report")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the report.
+
+    Returns:
+        Exit status: 0 done, 2 bad input (nothing written).
+    """
+    p = parser()
+    options = p.parse_args(argv)
+    folders = [Path(folder).expanduser() for folder in options.records]
+    try:
+        out = check_outside(check_out(Path(options.out)), folders)
+        check_installed()
+        from experiments import report_records
+
+        material = report_records.load(folders, lambda line: print(f"{p.prog}: {line}", file=sys.stderr))
+    except ValueError as error:
+        p.exit(2, f"{p.prog}: {error}\n")
+    runtime.configure(1)
+    from experiments import report_build, report_page
+    from jaxact.records import write_bytes
+
+    report = report_build.build(material, runtime.command(MODULE))
+    contents = report_page.contents(report)
+    for name, content in contents.items():
+        write_bytes(out / name, content)
+    print(f"{report.answer.headline}.\n\nreport.html, {len(contents) - 1} figures and tables are in {out}")
+    return 0
+
+
+def check_outside(out: Path, folders: Sequence[Path]) -> Path:
+    """Check that the report will not lie among records, which other commands rewrite.
+
+    Raises:
+        ValueError: --out is a record folder or lies in one.
+    """
+    for folder in folders:
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(f"--out {out} lies in the record folder {folder}: name a folder outside it")
+    return out
+
+
+def check_installed() -> None:
+    """Check that what draws the report is there.
+
+    Raises:
+        ValueError: a package is missing.
+    """
+    from importlib.util import find_spec
+
+    if absent := [name for name in NEEDED if find_spec(name) is None]:
+        raise ValueError(f"the report needs {', '.join(absent)}: pip install 'jaxact[report]'")
+
+
+if __name__ == "__main__":
+    runtime.run(main)

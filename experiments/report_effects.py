@@ -1,0 +1,233 @@
+"""Sections on what a change does: interventions on one thing, and the layers' main effects and interactions."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments import interventions, interventions_report
+from experiments.interventions import Study
+from experiments.interventions_report import Effect
+from experiments.report_outcome import Outcome
+from experiments.report_records import Grid, Material, interventions_of
+from experiments.report_shapes import COLOURS, SYMBOLS, Dots, Figure, Heat, Line, Panel, Section, Table
+from jaxact import records
+from jaxact.config import Config
+from jaxact.records import Record
+from jaxact.statistics import Decomposition, Estimate, bootstrap_mean, decompose
+
+MOST_PAIRS = 4
+"""Interactions shown, the strongest."""
+HEADER = (
+    *("configuration", "intervention", "seeds", "accuracy before", "after", "effect", "low", "high"),
+    *("classes lost before", "after", "dead at start before", "after", "dead at end before", "after"),
+)
+NOTE = (
+    "Means over the seeds that both have. Accuracy: percent after the last epoch, a diverged seed counted as "
+    "chance. Effect: "
+    "mean paired difference in points with its 95 % interval (BCa). Dead: outputs with slope 0 on the whole test set."
+)
+
+
+def effects(material: Material, grid: Grid) -> list[Effect]:
+    """Of every intervention on a configuration of the grid that has at least two seeds with and without it."""
+    base = [record.config for record in grid.records.values()]
+    pairs = [
+        pair for pair in interventions_of(base) if pair[2] in material.found and _shared(material, pair[0], pair[2]) > 1
+    ]
+    bases = list(dict.fromkeys(old for old, _, _ in pairs))
+    of = {(old, name): new for old, name, new in pairs}
+    names = dict.fromkeys(name for _, name, _ in pairs)
+    study = Study(bases, {n: [of.get((old, n)) for old in bases] for n in names}, (), material.folders[0], None, None)
+
+    def lookup(_: Study, config: Config) -> Record | None:
+        return material.found.get(config)
+
+    return interventions_report.effects(study, lookup)
+
+
+def _shared(material: Material, old: Config, new: Config) -> int:
+    return len(np.intersect1d(material.found[old].seeds, material.found[new].seeds))
+
+
+def intervened(found: Sequence[Effect]) -> Section:
+    """The section on interventions."""
+    title = "What repairs them: one thing changed, the same seeds"
+    if not found:
+        return Section(
+            "interventions",
+            title,
+            missing="No intervention is among these records (python -m experiments.interventions makes them), so "
+            "nothing here shows cause: what is said above is association and theory.",
+        )
+    names = list(dict.fromkeys(effect.intervention for effect in found))
+    listed = "; ".join(f"{name}: {interventions.INTERVENTIONS[name].text}" for name in names)
+    table = Table("interventions", "Effects of the interventions", HEADER, [_effect_row(e) for e in found], NOTE)
+    return Section("interventions", title, [f"{listed}."], [_effects_figure(found)], [table])
+
+
+def _effect_row(e: Effect) -> list[str]:
+    numbers = [e.difference.value, e.difference.low, e.difference.high]
+    states = [
+        s for field in ("never", "dead_start", "dead_end") for s in (getattr(e.before, field), getattr(e.after, field))
+    ]
+    accuracy = [f"{e.before.accuracy:.2f}", f"{e.after.accuracy:.2f}"]
+    shown = [f"{v:+.2f}" for v in numbers] + [f"{v:.2f}" for v in states]
+    return [e.base.name, e.intervention, str(len(e.seeds)), *accuracy, *shown]
+
+
+def _effects_figure(found: Sequence[Effect]) -> Figure:
+    bases = list(dict.fromkeys(effect.base.name for effect in found))
+    means: dict[str, list[float]] = {}
+    for effect in found:
+        means.setdefault(effect.intervention, []).append(effect.difference.value)
+    names = sorted(means, key=lambda name: -float(np.mean(means[name])))
+    panels = []
+    for base in bases:
+        own = {effect.intervention: effect for effect in found if effect.base.name == base}
+        places = [i for i, name in enumerate(names) if name in own]
+        differences = [own[names[i]].difference for i in places]
+        notes = [f"{names[i]}, {len(own[names[i]].seeds)} seeds" for i in places]
+        dots = Dots([d.value for d in differences], [float(i) for i in places], base, "c0", 1, 8, "circle", notes,
+                    [d.low for d in differences], [d.high for d in differences])  # fmt: skip
+        zero = Line((0, 0), (-0.6, len(names) - 0.4), "", "muted", 1.5)
+        panels.append(Panel(base, "points", "", [zero, dots], categories=names))
+    return Figure(
+        "interventions", "Effect of changing one thing",
+        "Mean paired difference with its 95 % interval (BCa), interventions by their mean effect. "
+        "Change of the accuracy: right of 0 it repairs; an interval across 0 shows no effect at this number of seeds.",
+        f"Effects of {len(names)} interventions on {len(bases)} combinations, from {names[0]} (largest) to "
+        f"{names[-1]}.",
+        panels, min(4, len(panels)),
+    )  # fmt: skip
+
+
+def interactions(grid: Grid, found: Outcome) -> Section:
+    """The section on main effects and interactions of the layers."""
+    title = "How the layers interact"
+    if reason := _not_factorial(grid, found):
+        return Section("interactions", title, missing=reason)
+    table = np.stack([
+        found.rows[name].record.subset(grid.seeds).test_accuracy()[:, -1] for name in grid.records
+    ], 1).reshape(len(grid.seeds), *map(len, grid.levels))  # fmt: skip
+    factors = grid.labels
+    try:
+        split = decompose(table, factors, np.random.default_rng(0))
+    except ValueError as error:
+        return Section("interactions", title, missing=f"No decomposition: {error}.")
+    shares = [
+        [c.name.replace(":", " × "), *("–" if np.isnan(x) else f"{100 * x:.1f}" for x in (c.share, c.low, c.high))]
+        for c in split.components
+    ]
+    note = (
+        "Functional ANOVA of the accuracies, the noise of the seeds removed; intervals resample whole seeds. A "
+        "main effect "
+        "is what a layer's activation does on average over the others; an interaction is what only the pair does."
+    )
+    largest = max(split.components, key=lambda c: c.share)
+    interval = "" if np.isnan(largest.low) else f" ({100 * largest.low:.0f} to {100 * largest.high:.0f} %)"
+    text = (
+        f"{largest.name.replace(':', ' × ').capitalize()} accounts for {100 * largest.share:.0f} % of the variance "
+        f"between the combinations{interval}; interactions of two or more layers together for "
+        f"{100 * sum(c.share for c in split.components if ':' in c.name):.0f} %."
+    )
+    files = [Table("variance", "Shares of the variance", ("effect", "share %", "low", "high"), shares, note)]
+    return Section("interactions", title, [text], [_effects_of_layers(grid, split, table)], files)
+
+
+def _not_factorial(grid: Grid, found: Outcome) -> str:
+    single = [name for name, level in zip(grid.labels, grid.levels, strict=True) if len(level) < 2]
+    if grid.missing or single:
+        what = f"{' and '.join(single)} with one activation only" if single else f"{len(grid.missing)} are missing"
+        return f"Main effects and interactions need every combination of the activations: {what}."
+    if not grid.seeds:
+        return "Main effects and interactions need seeds that all combinations share; there are none."
+    if any(not np.isfinite(row.accuracy).all() for row in found.rows.values()):
+        return "Main effects and interactions need an accuracy of every seed; some diverged."
+    return ""
+
+
+def _effects_of_layers(grid: Grid, split: Decomposition, table: np.ndarray) -> Figure:
+    shares = split.components
+    known = not np.isnan(shares[0].low)
+    bars = Dots(
+        [100 * c.share for c in shares], [float(i) for i in range(len(shares))], "share", "c0", 1, 8, "circle", (),
+        [100 * c.low for c in shares] if known else (), [100 * c.high for c in shares] if known else (),
+    )  # fmt: skip
+    zero = Line((0, 0), (-0.6, len(shares) - 0.4), "", "muted", 1.5)
+    panels = [Panel("variance explained", "% of the variance", "", [zero, bars],
+                    categories=[c.name.replace(":", " × ") for c in shares])]  # fmt: skip
+    pairs = sorted(
+        itertools.combinations(range(len(grid.levels)), 2),
+        key=lambda pair: -float(np.mean(np.square(split.effects[":".join(grid.labels[k] for k in pair)]))),
+    )
+    panels += [_main_effects(grid, table), *(_interaction(grid, table, *pair) for pair in pairs[:MOST_PAIRS])]
+    return Figure(
+        "interactions", "Main effects and interactions",
+        "First: what share of the differences between combinations each layer explains alone and which only layers "
+        "together, with 95 % intervals. Second: what an activation does on average in each layer. Then: what two "
+        "layers "
+        "do beyond the sum of their own effects, in points, the strongest pair first; below 0 the pair is worse "
+        "than its "
+        "parts; *: the 95 % interval over the seeds leaves out 0.",
+        f"Variance shares of {len(shares)} effects, the main effects of the layers and tables of their interactions.",
+        panels, 3,
+        [(label, COLOURS[k % len(COLOURS)], SYMBOLS[k % len(SYMBOLS)]) for k, label in enumerate(grid.labels)],
+    )  # fmt: skip
+
+
+def _main_effects(grid: Grid, table: np.ndarray) -> Panel:
+    names = list(dict.fromkeys(name for level in grid.levels for name in level))
+    marks = []
+    for k, (label, level) in enumerate(zip(grid.labels, grid.levels, strict=True)):
+        effect = _per_seed(table, (k,))
+        found = _estimates(effect)
+        y = [names.index(name) + 0.22 * (k - (len(grid.levels) - 1) / 2) for name in level]
+        marks.append(Dots(effect.mean(0), y, label, COLOURS[k % len(COLOURS)], 1, 8, SYMBOLS[k % len(SYMBOLS)], level,
+                          [e.low for e in found], [e.high for e in found]))  # fmt: skip
+    zero = Line((0, 0), (-0.6, len(names) - 0.4), "", "muted", 1.5)
+    return Panel("main effects", "points", "", [zero, *marks], categories=names)
+
+
+def _interaction(grid: Grid, table: np.ndarray, i: int, j: int) -> Panel:
+    effect = _per_seed(table, (i, j))
+    both = effect.mean(0)
+    found = [e.low > 0 or e.high < 0 for e in _estimates(effect.reshape(len(effect), -1))]
+    sure = np.reshape(found or [False] * both.size, both.shape)
+    text = [[f"{v:+.1f}{'*' * bool(s)}" for v, s in zip(*row, strict=True)] for row in zip(both, sure, strict=True)]
+    most = float(np.abs(both).max()) or 1.0
+    heat = Heat(both, grid.levels[j], grid.levels[i], text, -most, most, "interaction", "signed")
+    return Panel(f"{grid.labels[i]} × {grid.labels[j]}", grid.labels[j], grid.labels[i], [heat])
+
+
+def _per_seed(table: np.ndarray, factors: tuple[int, ...]) -> np.ndarray:
+    """Effect of one factor, or of two beyond their own, per seed: marginal means less those of the subsets."""
+    axes = tuple(range(1, table.ndim))
+    kept = table.mean(tuple(a for a in axes if a - 1 not in factors), keepdims=True)
+    smaller = [_keep(table, ())] if len(factors) == 1 else [_keep(table, (k,)) for k in factors]
+    kept = kept - sum(smaller) + (0 if len(factors) == 1 else _keep(table, ()))
+    return kept.squeeze(tuple(a for a in axes if a - 1 not in factors))
+
+
+def _keep(table: np.ndarray, factors: tuple[int, ...]) -> np.ndarray:
+    return table.mean(tuple(a for a in range(1, table.ndim) if a - 1 not in factors), keepdims=True)
+
+
+def _estimates(effect: np.ndarray) -> list[Estimate]:
+    """Interval of every level over the seeds; none of a single seed."""
+    rng = np.random.default_rng(0)
+    return [bootstrap_mean(values, rng) for values in effect.T] if len(effect) > 1 else []
+
+
+def others(grid: Grid) -> Section | None:
+    """Records of other protocols, as the summary has them."""
+    rows = records.summary([*grid.changed, *grid.others])
+    if not rows:
+        return None
+    header = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table("others", "Runs at other protocols", header, [[row.get(key, "") for key in header] for row in rows],
+                  "One row per run; accuracies in percent, losses in nats.")  # fmt: skip
+    text = (
+        "Interventions and other protocols among the records, run by run; a folder given alone has a page of its own."
+    )
+    return Section("others", "Other protocols among the records", [text], (), [table])

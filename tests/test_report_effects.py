@@ -1,0 +1,72 @@
+"""Interventions, main effects and interactions in the report, against hand arithmetic and the statistics themselves."""
+
+import numpy as np
+import pytest
+from report_examples import record, small_set, study
+from test_report_records import FEW, material
+
+from experiments import report_effects
+from experiments.interventions import INTERVENTIONS
+from experiments.report_outcome import outcome
+from experiments.report_records import main_grid
+from jaxact.statistics import decompose
+
+
+def section(tmp_path, *groups):
+    found = material(tmp_path, *groups)
+    grid = main_grid(found)
+    return report_effects.effects(found, grid), report_effects.interactions(grid, outcome(grid)), grid
+
+
+def test_effects_are_paired_differences_over_shared_seeds(tmp_path):
+    base = small_set()
+    config = INTERVENTIONS["batchnorm_last"].change(study("relu-sigmoid-relu"))
+    changed = record(config, (0, 1, 0)).subset([1, 2])
+    (effect,), _, _ = section(tmp_path, base, [changed])
+    before = next(one for one in base if one.config.name == "relu-sigmoid-relu").test_accuracy()[[1, 2], -1]
+    assert effect.seeds == (1, 2) and effect.intervention == "batchnorm_last"
+    assert effect.difference.value == pytest.approx((changed.test_accuracy()[:, -1] - before).mean())
+    shown = report_effects.intervened([effect])
+    (row,) = shown.tables[0].rows
+    assert row[:3] == ["relu-sigmoid-relu", "batchnorm_last", "2"] and row[5] == f"{effect.difference.value:+.2f}"
+    (dots,) = (mark for mark in shown.figures[0].panels[0].marks if mark.label)
+    assert (list(dots.x), list(dots.low)) == ([effect.difference.value], [effect.difference.low])
+
+
+def test_one_shared_seed_is_no_effect(tmp_path):
+    changed = record(INTERVENTIONS["linear"].change(study("relu-sigmoid-relu")), (0, 0)).subset([1])
+    effects, _, _ = section(tmp_path, small_set(), [changed])
+    assert effects == [] and report_effects.intervened(effects).missing.startswith("No intervention is among")
+
+
+def test_the_shares_are_those_of_the_decomposition(tmp_path):
+    _, shown, grid = section(tmp_path, small_set())
+    table = np.stack([one.test_accuracy()[:, -1] for one in small_set()], 1).reshape(4, 2, 2, 2)
+    split = decompose(table, ("a", "b", "c"), np.random.default_rng(0))
+    rows = shown.tables[0].rows
+    assert [row[0] for row in rows][:4] == ["layer 1", "layer 2", "layer 3", "layer 1 × layer 2"]
+    np.testing.assert_allclose([float(row[1]) for row in rows], [100 * c.share for c in split.components], atol=0.0501)
+    np.testing.assert_allclose([float(row[2]) for row in rows], [100 * c.low for c in split.components], atol=0.0501)
+    effects = {mark.label: mark for mark in shown.figures[0].panels[1].marks if mark.label}
+    per_seed = table.mean((1, 2)) - table.mean((1, 2, 3))[:, None]
+    np.testing.assert_allclose(effects["layer 3"].x, per_seed.mean(0))
+    heat = shown.figures[0].panels[2].marks[0]
+    both = table.mean((0, 1))
+    both = both - both.mean(0) - both.mean(1)[:, None] + both.mean()
+    np.testing.assert_allclose(heat.z, both, atol=1e-9)
+    assert heat.rows == grid.levels[1] and heat.columns == grid.levels[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda made: made[1:], "1 are missing"),
+        (lambda made: [one for one in made if one.config.name.endswith("relu")], "layer 3 with one activation only"),
+        (lambda made: [made[0].subset([0, 1]), made[1].subset([2, 3]), *made[2:]], "seeds that all combinations share"),
+        (lambda made: [record(made[0].config, diverged=(1,)), *made[1:]], "some diverged"),
+        (lambda made: [record(one.config) for one in made], "nothing to decompose"),
+    ],
+)
+def test_without_a_full_table_there_is_a_sentence(tmp_path, change, said):
+    _, shown, _ = section(tmp_path, change(small_set(**FEW)))
+    assert said in shown.missing and not shown.figures
