@@ -3,10 +3,10 @@
     python -m experiments.curves runs/convergence --out runs/curves
     python -m experiments.curves results/lr-sweep --out runs/curves     accuracy against the learning rate as well
 
-Writes `curves.csv` (accuracies, losses, classes never predicted, dead outputs, share of negative output weights),
-`curves.png`, `sweep.png` where the records differ in the learning rate, and `report.md`, which looks for sudden
-recoveries: a test accuracy that rises by at least 5 points within an epoch after the second, and the outputs that came
-back to life with it. Trains nothing; seconds.
+Writes `curves.csv` (accuracies, losses, classes never predicted, dead outputs, number and share of negative weights of
+the last layer), `curves.png`, `sweep.png` where the records differ in the learning rate, and `report.md`, which looks
+for sudden recoveries: a test accuracy that rises by at least 5 points within an epoch after the second, and the outputs
+that came back to life with it. Trains nothing; seconds.
 """
 
 from collections.abc import Sequence

@@ -13,6 +13,7 @@ from experiments.explain_figures import COLORS
 from experiments.outcome import machines
 from experiments.table import aligned
 from jaxact import records
+from jaxact.data.specs import spec
 from jaxact.records import Record
 from jaxact.statistics import summarize
 
@@ -21,7 +22,7 @@ FIRST = 3
 """A recovery is a rise of the test accuracy by at least `RISE` points in epoch `FIRST` or later."""
 COLUMNS = (
     *("train_accuracy", "train_loss", "test_accuracy", "test_loss"),
-    *("never_predicted", "dead_outputs", "negative_output_weights"),
+    *("never_predicted", "dead_outputs", "negative_output_weights", "negative_output_share"),
 )
 
 
@@ -33,6 +34,7 @@ class Recovery(NamedTuple):
         seed, epoch: where.
         before, after: test accuracy in percent, after the epoch before and after this one.
         regained: the classes that were never predicted before and are now.
+        lost_since: [regained] the first epoch of those in which each of them was never predicted until now.
         active_before, active_after: [regained] share of the test set, in percent, with a positive output
             pre-activation for each of these classes.
         dead: how many of these outputs were dead before.
@@ -44,6 +46,7 @@ class Recovery(NamedTuple):
     before: float
     after: float
     regained: np.ndarray
+    lost_since: np.ndarray
     active_before: np.ndarray
     active_after: np.ndarray
     dead: int
@@ -67,10 +70,12 @@ def labels(found: Sequence[Record]) -> list[str]:
 def curves(record: Record) -> dict[str, np.ndarray]:
     """[seeds, epochs + 1] of every column; accuracies in percent, NaN for training at initialisation.
 
-    `dead_outputs` are outputs without a slope on the whole test set, `negative_output_weights` a share of the output
-    layer's kernel.
+    `dead_outputs` are outputs without a slope on the whole test set, `negative_output_weights` a number of entries of
+    the last layer's kernel (as the study's notebook counts them), `negative_output_share` their share.
     """
-    arrays, (*_, fan_in, classes) = record.arrays, record.config.widths
+    arrays = record.arrays
+    negative = arrays["probe_negative_weights"][..., -1]
+    fan_in, classes = (spec(record.config.dataset).features, *record.config.widths)[-2:]
 
     def from_first_epoch(values: np.ndarray) -> np.ndarray:
         return np.concatenate([np.full((len(values), 1), np.nan), values], axis=1)
@@ -82,7 +87,8 @@ def curves(record: Record) -> dict[str, np.ndarray]:
         "test_loss": arrays["test_loss"],
         "never_predicted": record.never_predicted(),
         "dead_outputs": record.dead(len(record.config.widths)).sum(-1),
-        "negative_output_weights": arrays["probe_negative_weights"][..., -1] / (fan_in * classes),
+        "negative_output_weights": negative,
+        "negative_output_share": negative / (fan_in * classes),
     }
 
 
@@ -104,12 +110,18 @@ def recoveries(record: Record, label: str) -> list[Recovery]:
                     float(accuracy[then]),
                     float(accuracy[now]),
                     regained,
+                    _lost_since(predicted[i, :epoch, regained]),
                     active[then][regained],
                     active[now][regained],
                     int(dead[then][regained].sum()),
                 )  # fmt: skip
             )
     return found
+
+
+def _lost_since(predicted: np.ndarray) -> np.ndarray:
+    """[classes] first of the last epochs without a prediction, from [classes, epochs] counts that end with 0."""
+    return predicted.shape[1] - (np.cumsum(predicted[:, ::-1], axis=1) == 0).sum(1)
 
 
 def write(found: Sequence[Record], out: Path, command: str) -> str:
@@ -152,7 +164,7 @@ def _rows(found: Sequence[Record], names: Sequence[str]) -> str:
 
 def _ends(found: Sequence[Record], names: Sequence[str]) -> str:
     rows = [["configuration", "seeds", "diverged", "best epoch", "best mean", "last epoch", "last mean", "sd"]]
-    rows[0] += ["never predicted", "dead outputs", "negative output weights at start", "at end"]
+    rows[0] += ["never predicted", "dead outputs", "negative weights of the last layer at start", "at end"]
     for record, name in zip(found, names, strict=True):
         columns, healthy = curves(record), ~record.diverged
         accuracy = np.where(healthy[:, None], columns["test_accuracy"], np.nan)
@@ -161,13 +173,14 @@ def _ends(found: Sequence[Record], names: Sequence[str]) -> str:
             means, last = np.nanmean(accuracy, axis=0), summarize(accuracy[:, -1])
             best = int(means.argmax())
             numbers = [columns[c][healthy, -1].mean() for c in ("never_predicted", "dead_outputs")]
-            weights = columns["negative_output_weights"][healthy].mean(0)
+            weights, shares = (columns[f"negative_output_{c}"][healthy].mean(0) for c in ("weights", "share"))
             row += [str(best), f"{means[best]:.2f}", str(record.config.epochs), f"{last.mean:.2f}"]
             row += ["–" if np.isnan(last.sd) else f"{last.sd:.2f}", *(f"{x:.1f}" for x in numbers)]
-            row += [f"{100 * weights[0]:.1f} %", f"{100 * weights[-1]:.1f} %"]
+            row += [f"{weights[at]:.0f} ({100 * shares[at]:.1f} %)" for at in (0, -1)]
         rows.append(row + ["–"] * (len(rows[0]) - len(row)))
     note = (
-        "Test accuracy in percent over the seeds that did not diverge; outputs without a slope on the whole test set."
+        "Means over the seeds that did not diverge: test accuracy in percent, outputs without a slope on the whole "
+        "test set, number of negative weights of the last layer."
     )
     return f"## Curves\n\n{note}\n\n{aligned(rows)}"
 
@@ -177,11 +190,12 @@ def _recovered(found: Sequence[Record], names: Sequence[str]) -> str:
     rule = f"Test accuracy rises by at least {RISE:g} points within one epoch, from epoch {FIRST} on"
     if not own:
         return f"## Sudden recoveries\n\n{rule}: none."
-    rows = [["configuration", "seed", "epoch", "before", "after", "classes regained", "of these outputs dead before"]]
-    rows[0] += ["active before, %", "active after, %"]
+    rows = [["configuration", "seed", "epoch", "before", "after", "classes regained", "lost since epoch"]]
+    rows[0] += ["of these outputs dead before", "active before, %", "active after, %"]
     for one in own:
         row = [one.label, str(one.seed), str(one.epoch), f"{one.before:.2f}", f"{one.after:.2f}"]
-        row += [" ".join(map(str, one.regained.tolist())) or "none", str(one.dead)]
+        row += [" ".join(map(str, one.regained.tolist())) or "none", " ".join(map(str, one.lost_since.tolist())) or "–"]
+        row += [str(one.dead)]
         rows.append(
             row + [" ".join(f"{x:.2g}" for x in share) or "–" for share in (one.active_before, one.active_after)]
         )
@@ -189,12 +203,32 @@ def _recovered(found: Sequence[Record], names: Sequence[str]) -> str:
     return (
         f"## Sudden recoveries\n\n{rule}: {len(own)} times, {with_class} of them with a class that was never predicted "
         "and then is. Active: share of the test images for which that class's output pre-activation is positive.\n\n"
-        f"{aligned(rows)}"
+        f"{aligned(rows)}\n\n{_explained(own)}"
     )
 
 
+def _explained(own: Sequence[Recovery]) -> str:
+    """What the health of the outputs before a recovery says of its cause."""
+    dead, every = sum(one.dead for one in own), sum(len(one.regained) for one in own)
+    if not every:
+        return "No class came back: these rises are not outputs that revive."
+    shares = np.concatenate([one.active_before for one in own])
+    told = []
+    if dead:
+        told.append(
+            f"{dead} had no slope on any test image before: no gradient reached their own weights, so that only the "
+            "layers below can have moved an image across their threshold"
+        )
+    if some := shares[shares > 0].tolist():
+        told.append(
+            f"{len(some)} still fired, for {min(some):.2g} to {max(some):.2g} % of the images: never the largest "
+            "output, but with a gradient to grow by"
+        )
+    return f"Of the {every} outputs that came back: {'; '.join(told or ['none fired, all with a slope'])}."
+
+
 def _figure(found: Sequence[Record], names: Sequence[str]) -> Any:
-    """Every seed faint, the mean strong, a colour per configuration; a seed ends where it diverges."""
+    """Every seed faint, the mean of those that go on strong, a colour per configuration; one ends where it diverges."""
     from matplotlib.figure import Figure
 
     shown = ("test_accuracy", "train_accuracy", "never_predicted", "dead_outputs", "negative_output_weights")
@@ -204,17 +238,23 @@ def _figure(found: Sequence[Record], names: Sequence[str]) -> Any:
         color, style = COLORS[number % len(COLORS)], ("-", "--", ":", "-.")[number // len(COLORS) % 4]
         columns, epochs = curves(record), np.arange(record.config.epochs + 1)
         for axes, column in zip(panels, shown, strict=False):
-            values = columns[column]
+            values = np.where(np.isfinite(columns["test_loss"]), columns[column], np.nan)
             axes.plot(epochs, values.T, color=color, lw=0.7, alpha=0.3)
-            axes.plot(epochs, values.mean(0), style, color=color, lw=2, label=name)
+            axes.plot(epochs, _mean(values), style, color=color, lw=2, label=name)
     titles = ("test accuracy, %", "training accuracy, %", "classes never predicted", "dead outputs",
-              "share of negative output weights")  # fmt: skip
+              "negative weights of the last layer")  # fmt: skip
     for axes, title in zip(panels, titles, strict=False):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")
     panels[-1].axis("off")
     panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=8, frameon=False, ncols=1 + len(found) // 16)  # fmt: skip # noqa: E501
     return figure
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the first axis of what is not NaN; NaN where all is."""
+    known = np.isfinite(values)
+    return np.where(known.any(0), np.where(known, values, 0).sum(0) / np.maximum(known.sum(0), 1), np.nan)
 
 
 def _sweep(found: Sequence[Record]) -> Any:
@@ -229,7 +269,7 @@ def _sweep(found: Sequence[Record]) -> Any:
         ends = [np.where(record.diverged, np.nan, record.test_accuracy()[:, -1]) for record in own]
         for rate, end in zip(rates, ends, strict=True):
             axes.plot([rate] * len(end), end, "o", ms=4, alpha=0.5, color=color)
-        axes.plot(rates, [end.mean() for end in ends], color=color, lw=1.5, label=name)
+        axes.plot(rates, [_mean(end) for end in ends], color=color, lw=1.5, label=name)
         for rate, record in zip(rates, own, strict=True):
             if count := int(record.diverged.sum()):
                 axes.annotate(f"{count} diverged", (rate, 0), ha="center", fontsize=7, color=color)

@@ -11,12 +11,16 @@ from experiments.plan import Plan
 from experiments.runtime import cores
 from experiments.table import aligned, counted
 from jaxact import architectures, comparison, published, records
-from jaxact.config import Config
+from jaxact.config import TORCH_OPTIMIZERS, Config
+from jaxact.published import PublishedTable
 from jaxact.records import Record
 from jaxact.statistics import summarize
 
 OVER_PRODUCTS = {"mlp": 1.6, "lenet": 2.8}
 """Measured time of a training step over that of its matrix products alone (BUILD.md, performance notes)."""
+MOST_NAMES = 4  # configurations that a line of text names at most
+OPTIMIZERS = {"sgd": "sgd", **{name: name.removeprefix("torch_") for name in TORCH_OPTIMIZERS}}
+"""Ours with the definitions of PyTorch, and what the published tables call them; optax's rmsprop is another one."""
 
 
 def pending(plan: Plan) -> list[tuple[Config, int]]:
@@ -139,14 +143,24 @@ def protocol_text(plan: Plan) -> str:
         f"{counted(c.epochs, 'epoch')}, {counted(len(plan.seeds), 'seed')}"
     )
     for said, part in (("cut by", plan.cut), ("changed:", plan.changed)):
-        text += f"; {said} {', '.join(f'{name}={value}' for name, value in part.items())}" if part else ""
+        told = [f"{name}={_said(plan, name, value)}" for name, value in part.items()]
+        text += f"; {said} {', '.join(told)}" if told else ""
     return text
+
+
+def _said(plan: Plan, name: str, value: Any) -> str:
+    """The value of an option in a line of text; of many configurations their number."""
+    if name == "configs" and isinstance(value, list):
+        few = len(value) <= MOST_NAMES or name in plan.changed
+        return " ".join(value) if few else f"{len(plan.configs)} of {len(plan.preset_names)}"
+    return str(value)
 
 
 def _layers(config: Config) -> str:
     if len(config.batch_norm) == len(config.widths):
         return "on all layers"
-    return f"on layers {', '.join(map(str, config.batch_norm))}" if config.batch_norm else "none"
+    many = "s" * (len(config.batch_norm) > 1)
+    return f"on layer{many} {', '.join(map(str, config.batch_norm))}" if config.batch_norm else "none"
 
 
 def one_line(record: Record) -> str:
@@ -197,40 +211,71 @@ def compare_published(plan: Plan, found: Sequence[Record]) -> tuple[str, tuple[c
     """What ours is set beside, and the rows; None where nothing of the protocol was published.
 
     A run of another length, on fewer examples or with the batch size of the text instead of that of the loaders is set
-    beside the protocol it is nearest to, under a heading that says so.
+    beside the protocol it is nearest to, under a heading that says so; fewer configurations or seeds are said, too.
     """
+    tables = [table for protocol in _near(plan) for table in published.find_tables(protocol)]
+    if not tables:
+        return None
+    table = tables[0]
+    accuracies = {r.config.name: np.where(r.diverged, np.nan, r.test_accuracy()[:, -1]) for r in found}
+    rows = comparison.compare(accuracies, table, np.random.default_rng(0))
+    whole = len(published.pool_architectures(table))
+    parts = [
+        _warning(plan, table.protocol, found),
+        f"Published: `{table.name}`, {len(table.runs)} runs as printed; repeats of a run count once.",
+        "Its rows that differ only in an activation that was never applied are runs of one network."
+        * (table.applied_layers < len(table.configurations[0].split("-"))),
+        _repeats(table),
+        f"Of its {whole} configurations {len(rows)} are here." * (len(rows) < whole),
+        f"Seeds: {len(plan.seeds)} of the preset's {len(plan.preset_seeds)}." * ("seeds" in plan.cut),
+    ]
+    return " ".join(part for part in parts if part), rows
+
+
+def _near(plan: Plan) -> list[published.Protocol]:
+    """The protocol of the plan, then those of other length, then those of the batch size that was really run."""
     c = plan.configs[0]
     norm = {(): "none", tuple(range(1, len(c.widths) + 1)): "all"}.get(c.batch_norm, "some")
     ours = published.Protocol(
         c.dataset, c.architecture, (plan.spec.features, *c.widths) if c.architecture == "mlp" else c.widths, norm,
-        c.optimizer.removeprefix("torch_"), c.learning_rate, c.momentum, c.batch_size, c.epochs, 1 + c.paired, c.init,
+        OPTIMIZERS.get(c.optimizer, f"optax's {c.optimizer}"), c.learning_rate, c.momentum, c.batch_size, c.epochs,
+        1 + c.paired, c.init,
     )  # fmt: skip
     lengths = dict.fromkeys((c.epochs, *sorted({protocol.epochs for protocol in published.TABLES.values()})))
     batches = [c.batch_size]
     if c.batch_size == published.CIFAR10_BATCH_SIZE_IN_TEXT:  # the text's protocol, beside what was really run
         batches += sorted({protocol.batch_size for protocol in published.TABLES.values()} - {c.batch_size})
-    near = [ours._replace(epochs=epochs, batch_size=batch) for batch in batches for epochs in lengths]
-    tables = [table for protocol in near for table in published.find_tables(protocol)]
-    if not tables:
-        return None
-    table, theirs = tables[0], tables[0].protocol
-    changed = []
+    return [ours._replace(epochs=epochs, batch_size=batch) for batch in batches for epochs in lengths]
+
+
+def _warning(plan: Plan, theirs: published.Protocol, found: Sequence[Record]) -> str:
+    """In what our runs are not those of the published protocol; empty if in nothing."""
+    c, changed = plan.configs[0], []
     if c.epochs != theirs.epochs:
         changed.append(f"{c.epochs} {'of' if c.epochs < theirs.epochs else 'instead of'} {theirs.epochs} epochs")
     if c.limit_train:
         changed.append(f"{c.limit_train:,} of {plan.spec.train_size:,} examples")
     if c.batch_size != theirs.batch_size:
         changed.append(f"batch {c.batch_size} instead of {theirs.batch_size}")
-    accuracies = {r.config.name: np.where(r.diverged, np.nan, r.test_accuracy()[:, -1]) for r in found}
-    rows = comparison.compare(accuracies, table, np.random.default_rng(0))
-    shorter = c.limit_train or c.epochs < theirs.epochs
-    warning = f"**Not the published protocol: {'cut to' if shorter else 'run with'} {', '.join(changed)}.** " * bool(
-        changed
-    )
-    note = f"{warning}Published: `{table.name}`, {len(table.runs)} runs as printed; repeats of a run count once."
-    if table.applied_layers < len(table.configurations[0].split("-")):
-        note += " Its rows that differ only in an activation that was never applied are runs of one network."
-    return note, rows
+    if any("NOT the original" in record.meta["data"]["source"] for record in found):
+        changed.append(f"images that are NOT the original {c.dataset}")
+    said = "cut to" if c.limit_train or c.epochs < theirs.epochs else "run with"
+    return f"**Not the published protocol: {said} {', '.join(changed)}.**" if changed else ""
+
+
+def _repeats(table: PublishedTable) -> str:
+    """Other published tables of the same rows that most of this table's only run repeats, or is repeated by."""
+    if len(table.runs) > 1:
+        return ""
+    others = (published.load_table(name) for name in published.TABLES if name != table.name)
+    same = [
+        f"`{other.name}`{f' run {pair.second}' * (len(other.runs) > 1)} in {pair.equal} of {pair.shared} rows"
+        for other in others
+        if other.configurations == table.configurations and other.protocol.dataset == table.protocol.dataset
+        for pair in published.compare_runs(table, other)
+        if pair.equal > pair.shared / 2
+    ]
+    return f"It equals {' and '.join(same)}: the same runs printed twice." if same else ""
 
 
 def machines(found: Sequence[Record]) -> list[str]:

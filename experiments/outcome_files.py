@@ -47,8 +47,19 @@ def widened(plan: Plan, every: Sequence[Record]) -> Plan:
     same = [record for record in every if _protocol(record.config) == _protocol(plan.configs[0])]
     configs = list(dict.fromkeys([*plan.configs, *(record.config for record in same)]))
     seeds = tuple(sorted({*plan.seeds, *(seed for record in same for seed in record.seeds.tolist())}))
-    more = {"configs": len(configs) > len(plan.configs), "seeds": len(seeds) > len(plan.seeds)}
-    cut, changed = ({k: v for k, v in part.items() if not more.get(k)} for part in (plan.cut, plan.changed))
+    cut, changed = dict(plan.cut), dict(plan.changed)
+    names, own = frozenset(config.activations for config in configs), frozenset(seeds)
+    for name, wider, here, whole in (
+        ("configs", len(configs) > len(plan.configs), names, plan.preset_names),
+        ("seeds", len(seeds) > len(plan.seeds), own, plan.preset_seeds),
+    ):
+        if wider:  # what the command said of them is no longer so
+            cut.pop(name, None)
+            changed.pop(name, None)
+            if whole - here:
+                cut[name] = f"{len(whole & here)} of {len(whole)}"
+            if whole and here - whole:
+                changed[name] = f"{len(here - whole)} more"
     return plan._replace(configs=configs, seeds=seeds, cut=cut, changed=changed)
 
 

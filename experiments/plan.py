@@ -26,6 +26,8 @@ class Plan(NamedTuple):
         data_dir: where to look for the data, or None.
         cut: what was shortened against the named preset (empty if nothing).
         changed: what differs from it otherwise, such as more epochs (empty if nothing).
+        preset_names: the combinations that the named preset trains (empty without one).
+        preset_seeds: its seeds.
     """
 
     configs: list[Config]
@@ -35,6 +37,8 @@ class Plan(NamedTuple):
     data_dir: Path | None
     cut: dict[str, Any]
     changed: dict[str, Any] = {}
+    preset_names: frozenset[tuple[str, ...]] = frozenset()
+    preset_seeds: frozenset[int] = frozenset()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -89,16 +93,22 @@ def make_plans(preset: str | None, preset_values: dict[str, Any], options: argpa
     differing = [name for name in given if preset is not None and given[name] not in (base[name], said[name])]
     cut = {name: given[name] for name in differing if _shortens(name, given[name], base, facts)}
     changed = {name: given[name] for name in differing if name not in cut}
-    return [Plan(configs, parse_seeds(values["seeds"]), facts, out, data_dir, cut, changed) for configs in parts]
+    whole = _whole(base, facts) if preset is not None else (frozenset(), frozenset())
+    seeds = parse_seeds(values["seeds"])
+    return [Plan(configs, seeds, facts, out, data_dir, cut, changed, *whole) for configs in parts]
+
+
+def _whole(base: dict[str, Any], facts: Spec) -> tuple[frozenset[tuple[str, ...]], frozenset[int]]:
+    """What a preset trains: combinations and seeds."""
+    return frozenset(_configurations(base, len(_widths(base, facts)))), frozenset(parse_seeds(base["seeds"]))
 
 
 def _shortens(name: str, value: Any, base: dict[str, Any], facts: Spec) -> bool:
     """Whether a value of one of `CUTS` leaves a part of what the preset trains."""
-    if name == "configs":
-        layers = len(_widths(base, facts))
-        return set(_configurations(base | {"configs": value}, layers)) < set(_configurations(base, layers))
-    if name == "seeds":
-        return set(parse_seeds(value)) < set(parse_seeds(base["seeds"]))
+    if name in ("configs", "seeds"):
+        return any(
+            ours < theirs for ours, theirs in zip(_whole(base | {name: value}, facts), _whole(base, facts), strict=True)
+        )
     return value < (facts.train_size if base[name] is None else base[name])
 
 
@@ -177,4 +187,11 @@ def _configurations(values: dict[str, Any], layers: int) -> list[tuple[str, ...]
     every = architectures.combinations if values["architecture"] == "lenet" else combinations
     if values["configs"] is None:
         return every(activations, layers)
-    return select(values["configs"], activations, layers, every)
+    found = select(values["configs"], activations, layers, every)
+    plain = next((names for names in found if len(halves_of(names[0])) == 1), None)
+    if values["halves"] and plain:
+        raise ValueError(
+            f"configuration {'-'.join(plain)!r} has one activation per layer, --halves and its presets two: write "
+            f"{'-'.join(f'{name}+{name}' for name in plain)}"
+        )
+    return found

@@ -48,6 +48,10 @@ _NAMED: dict[str, tuple[str, dict[str, Any]]] = {
     "cifar10": ("the study's CIFAR-10, batch 4 as it was run", CIFAR10),
     "cifar10-batch32": ("CIFAR-10 with batch 32, as the text says", {"dataset": "cifar10"}),
     "cifar10-batchnorm": ("CIFAR-10 with batch norm, batch 4", CIFAR10 | {"batch_norm": ["all"]}),
+    "cifar10-batch32-batchnorm": (
+        "CIFAR-10 with batch norm, batch 32, as the text says",
+        {"dataset": "cifar10", "batch_norm": ["all"]},
+    ),
     "cifar10-2layer": ("CIFAR-10, 3072-500-10, 16 pairs, 5 epochs", CIFAR10 | {"layers": 2, "epochs": 5}),
     "cifar10-4layer": (
         "CIFAR-10, 3072-1000-500-256-10, relu and sigmoid, 5 epochs",

@@ -8,7 +8,8 @@ import pytest
 from record_examples import make
 
 from experiments import curves
-from experiments.curves_report import labels, recoveries
+from experiments.curves_report import _explained, _mean, labels, recoveries
+from experiments.curves_report import curves as columns_of
 from jaxact import records
 from jaxact.config import Config
 
@@ -46,9 +47,11 @@ def test_the_table_equals_the_record(tmp_path, record, capsys):
     assert len(rows) == 2 * 6 and {row["configuration"] for row in rows} == {"sigmoid-relu"}
     last = rows[-1]
     assert (last["seed"], last["epoch"], last["test_accuracy"], last["never_predicted"]) == ("4", "5", "95", "0")
-    assert float(last["negative_output_weights"]) == 0.5 and rows[6]["dead_outputs"] == "1"
+    assert (last["negative_output_weights"], last["negative_output_share"]) == ("3", "0.5")  # of 3 x 2
+    assert rows[6]["dead_outputs"] == "1"
     assert rows[0]["train_accuracy"] == "" and float(rows[1]["train_loss"]) == record.arrays["train_loss"][0, 0]
     report = (tmp_path / "out" / "report.md").read_text()
+    assert "3 (50.0 %)" in report and "1 had no slope on any test image before" in report
     assert "1 times" in report and "curves.png" in report and not (tmp_path / "out" / "sweep.png").exists()
     assert "sigmoid-relu" in capsys.readouterr().out
 
@@ -56,8 +59,32 @@ def test_the_table_equals_the_record(tmp_path, record, capsys):
 def test_a_recovery_names_its_class_and_whether_its_output_was_dead(record):
     (found,) = recoveries(record, "x")
     assert (found.seed, found.epoch, found.before, found.after, found.dead) == (4, 4, 50, 95, 1)
-    assert found.regained.tolist() == [1]
+    assert found.regained.tolist() == [1] and found.lost_since.tolist() == [0]
     np.testing.assert_allclose([found.active_before, found.active_after], [[0], [25]])
+
+
+def test_an_output_that_still_fired_is_told_from_a_dead_one(record):
+    """Class 1 is lost from epoch 2 on only, and its output fires for 2 % of the images before it comes back."""
+    record.arrays["test_predicted"][1, :2] = [60, 40]
+    record.arrays["probe_dead"][1] = False
+    record.arrays["probe_output_negative"][1, :4, 1] = 0.98
+    (found,) = recoveries(record, "x")
+    assert found.lost_since.tolist() == [2] and found.dead == 0
+    assert _explained([found]).startswith("Of the 1 outputs that came back: 1 still fired, for 2 to 2 % of the images")
+    empty = np.zeros(0)
+    gone = found._replace(regained=empty, lost_since=empty, active_before=empty, active_after=empty)
+    assert "not outputs that revive" in _explained([gone])
+
+
+def test_the_columns_of_a_single_layer():
+    plain = make([1], Config(activations=("relu",), dataset="digits", widths=(10,), epochs=1))
+    plain.arrays["probe_negative_weights"][:] = 160
+    assert columns_of(plain)["negative_output_share"].tolist() == [[0.25, 0.25]]  # of 64 x 10
+
+
+def test_a_mean_leaves_out_what_diverged():
+    values = np.array([[1.0, np.nan, np.nan], [3.0, 5.0, np.nan]])
+    np.testing.assert_array_equal(_mean(values), [2, 5, np.nan])
 
 
 def test_an_early_rise_is_no_recovery(record):

@@ -12,7 +12,7 @@ import pytest
 
 from jaxact.data import SPECS, cache, idx, load, sources
 from jaxact.data.__main__ import main
-from jaxact.data.raw import ORIGINALS, Raw, digests
+from jaxact.data.raw import CHANNEL_SUMS, ORIGINALS, Raw, channel_sums, digests
 
 SPEC = replace(SPECS["mnist"], train_size=20, test_size=10)
 
@@ -80,6 +80,26 @@ def test_a_folder_without_the_data_set_ends_the_search(tmp_path, name):
 def test_the_original_files_are_recognised(tmp_path, monkeypatch):
     monkeypatch.setitem(ORIGINALS, "mnist", digests(example()))
     assert sources.find(SPEC, write_idx(tmp_path, example()))[1].endswith(" (the original)")
+
+
+def test_cifar10_is_told_from_a_stand_in_by_its_channel_sums(tmp_path, monkeypatch):
+    """The sums are the published channel means times the number of pixels; one pixel changed is not the original."""
+    means = (125.306918046875, 122.950394140625, 113.86538318359375)
+    assert CHANNEL_SUMS["cifar10"] == tuple(mean * 50_000 * 32 * 32 for mean in means)
+    small = replace(SPECS["cifar10"], train_size=5, test_size=1)
+    images = np.random.default_rng(2).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    for name, image in zip([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], images, strict=True):
+        (folder / f"{name}.bin").write_bytes(bytes([3]) + image.transpose(2, 0, 1).tobytes())
+    raw, source = sources.find(small, tmp_path)
+    assert source.endswith(" (NOT the original cifar10)")
+    sums = tuple(int(images[:5, :, :, channel].astype(int).sum()) for channel in range(3))
+    assert channel_sums(raw) == sums
+    monkeypatch.setitem(CHANNEL_SUMS, "cifar10", sums)
+    assert sources.find(small, tmp_path)[1].endswith(" (channel sums of the original)")
+    monkeypatch.setitem(CHANNEL_SUMS, "cifar10", (sums[0] + 1, *sums[1:]))
+    assert sources.find(small, tmp_path)[1].endswith(" (NOT the original cifar10)")
 
 
 def test_one_data_set_under_the_name_of_another_is_refused(tmp_path, monkeypatch):

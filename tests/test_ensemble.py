@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from numpy_activations import PHIS
 from numpy_network import at_rest, forward, layers_of, losses, toy, train_epoch
 
-from jaxact import ensemble, training
+from jaxact import data, ensemble, training
 from jaxact.config import Config
 from jaxact.ensemble import Ensemble, History, over_members, run_jobs, train_seeds
 
@@ -190,6 +191,22 @@ def test_strategies_devices_and_call_sizes_agree(four, strategy, devices, size):
     assert other.mesh.size == (devices or 4)
     runs = [history for _, history in run_jobs(other, [(BASE, seed) for seed in (0, 1, 2)])]
     assert_close(jax.tree.map(lambda *column: np.concatenate(column), *runs), rows(four, 0, 1, 2))
+
+
+@pytest.mark.slow
+def test_strategies_leave_the_same_distribution_after_an_epoch_on_digits():
+    """Forty networks that fail, each its own way: alone on one of four devices, and all in one batched program."""
+    config = Config(activations=("relu", "sigmoid", "relu"), dataset="digits", widths=(32, 16, 10), learning_rate=0.1)
+    config, digits = replace(config, epochs=1), data.load("digits")
+    found = []
+    for strategy, devices, size in (("map", 4, 4), ("vmap", 1, 40)):
+        machine = Ensemble(config, config.activations, digits, size=size, strategy=strategy, devices=devices)
+        runs = [history for _, history in run_jobs(machine, [(config, seed) for seed in range(40)])]
+        found.append(np.concatenate([history.test_correct[:, -1].sum(-1) for history in runs]))
+    alone, batched = found
+    assert len(np.unique(alone)) > 20  # a spread that a wrong strategy could miss
+    assert scipy.stats.wasserstein_distance(alone, batched) < 0.25  # test images, of 360
+    assert np.mean(alone == batched) > 0.9
 
 
 def test_train_seeds_keeps_the_order_given(four):

@@ -139,6 +139,22 @@ def test_added_seeds_alone_are_trained_and_equal_a_fresh_run(reference, run, tmp
     assert summary_of(out) == summary_of(reference)
 
 
+def test_a_grid_goes_on_under_another_strategy(reference, run, tmp_path):
+    out = tmp_path / "out"
+    for record in records_in(reference).values():
+        records.write(out, record.subset([0, 2])._replace(meta=record.meta | {"runs": []}))
+    run(*TINY, "--seeds", "3", "--out", out, "--strategy", "vmap", "--devices", "1")
+    for name, record in records_in(out).items():
+        whole = records_in(reference)[name]
+        assert [(run["seeds"], run["strategy"]) for run in record.meta["runs"]] == [([1], "vmap")]
+        assert whole.meta["runs"][0]["strategy"] == "map"
+        for array in ("train_loss", "test_correct"):
+            assert (record.subset([0, 2]).arrays[array] == whole.subset([0, 2]).arrays[array]).all()
+        added, theirs = record.subset([1]), whole.subset([1])
+        assert added.arrays["train_loss"] == pytest.approx(theirs.arrays["train_loss"], rel=1e-4)
+        assert added.test_accuracy() == pytest.approx(theirs.test_accuracy(), abs=0.6)  # two of 360 images
+
+
 def interrupted(
     argv: list[str], out: Path, environment: dict[str, str], how: signal.Signals, start=("-c", AS_FROM_A_TERMINAL)
 ) -> tuple[int, str]:

@@ -124,6 +124,13 @@ def test_protocol_names_everything_that_changes_the_numbers(tmp_path):
     for part in ("batch 32", "4 epochs", "9 seeds"):
         assert part in text
     assert "cut" not in text and "changed" not in text
+    few, many = ["relu-relu-*", "tanh-tanh-tanh"], ["relu-relu-*", "tanh-*", "sigmoid-*", "*-selu", "*-relu"]
+    assert "cut by configs=relu-relu-* tanh-tanh-tanh" in outcome.protocol_text(
+        plan_of(tmp_path, "--preset", "paper", "--configs", *few)
+    )
+    cut = plan_of(tmp_path, "--preset", "paper-batchnorm-last", "--configs", *many)
+    assert outcome.protocol_text(cut).endswith(f"; cut by configs={len(cut.configs)} of 64")
+    assert "batch norm on layer 3, " in outcome.protocol_text(cut)
     assert "cut by seeds=2" in outcome.protocol_text(plan_of(tmp_path, "--preset", "paper", "--seeds", "2"))
 
 
@@ -174,6 +181,30 @@ def test_a_cut_protocol_is_compared_under_a_heading_that_says_so(tmp_path, argv,
     assert all(part in warning for part in said)
 
 
+def test_fewer_configurations_and_seeds_are_said_beside_the_published(tmp_path):
+    text = str(beside(tmp_path, "--preset", "paper", "--seeds", "3", "--configs", "relu-relu-*"))
+    assert "Of its 64 configurations 2 are here. Seeds: 3 of the preset's 9." in text
+    assert "Seeds" not in str(beside(tmp_path, "--preset", "paper"))
+    assert "Of its 16 configurations 2 are here." in str(beside(tmp_path, "--preset", "cifar10-cnn"))
+
+
+@pytest.mark.parametrize(("name", "twin"), [("adagrad", "adadelta"), ("adadelta", "adagrad")])
+def test_a_column_that_repeats_another_is_said_to(tmp_path, name, twin):
+    text = str(beside(tmp_path, "--optimizer", f"torch_{name}"))
+    assert f"`mnist_mlp_{name}`" in text and f"It equals `mnist_mlp_{twin}` in 59 of 64 rows" in text
+    assert "It equals" not in str(beside(tmp_path, "--optimizer", "torch_rmsprop"))
+
+
+def test_a_stand_in_for_the_data_is_said_beside_the_published(tmp_path):
+    plan = plan_of(tmp_path, "--preset", "cifar10")
+    record = make(plan.configs[0], [40.0, 41.0])
+    record = record._replace(
+        meta=record.meta | {"data": {"source": "files; contents 0123abcd (NOT the original cifar10)"}}
+    )
+    text = str(outcome.beside_published(plan, [record]))
+    assert "**Not the published protocol: run with images that are NOT the original cifar10.**" in text
+
+
 def test_make_grids_preset_is_compared_under_such_a_heading(tmp_path):
     assert "Not the published protocol" in str(beside(tmp_path, "--preset", "quick"))
 
@@ -195,8 +226,10 @@ def test_a_longer_run_is_not_called_cut(tmp_path):
         ["--init", "he_normal"],
         ["--widths", "400", "256", "10"],
         ["--optimizer", "adam"],
+        ["--optimizer", "rmsprop"],  # with PyTorch's definition it was published, with optax's it was not
+        ["--optimizer", "adagrad"],
     ],
-    ids=lambda argv: argv[0],
+    ids=lambda argv: " ".join(argv[-2:]),
 )
 def test_a_protocol_that_was_never_published_is_compared_with_nothing(tmp_path, argv):
     assert beside(tmp_path, *argv) is None

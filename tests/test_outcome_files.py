@@ -73,6 +73,17 @@ def test_what_was_cut_in_the_last_command_only_is_not_said_of_the_folder(tmp_pat
     assert outcome_files.widened(part, []) == part and part.cut
 
 
+def test_what_earlier_commands_left_out_stays_said_of_the_folder(tmp_path):
+    """Twelve configurations of two of the three seeds and one more; a last command with one of them."""
+    for config in plan_of(tmp_path, "--preset", "smoke", "--configs", "*-relu").configs[:12]:
+        records.write(tmp_path, make(config, [40.0, 50.0, 60.0], seeds=[0, 1, 7]))
+    part = plan_of(tmp_path, "--preset", "smoke", "--seeds", "1", "--configs", "relu-relu-relu")
+    assert part.cut == {"configs": ["relu-relu-relu"], "seeds": "1"}
+    wide = outcome_files.widened(part, outcome_files.stored(tmp_path)[0])
+    assert wide.cut == {"configs": "12 of 64", "seeds": "2 of 3"} and wide.changed == {"seeds": "1 more"}
+    assert "cut by configs=12 of 64, seeds=2 of 3; changed: seeds=1 more" in outcome.protocol_text(wide)
+
+
 def test_several_protocols_are_reported_apart(tmp_path):
     plans, _ = grid.plan_from(grid.parser(), [*TINY, "--lr", "0.1", "0.2", "--out", str(tmp_path / "out")])
     for plan, level in zip(plans, (40.0, 60.0), strict=True):

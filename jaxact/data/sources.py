@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from jaxact.data import cache, digits, files, mnist_wheel, tfds, tfds_folder
-from jaxact.data.raw import ORIGINALS, Raw, digests, fingerprint, original_name
+from jaxact.data.raw import CHANNEL_SUMS, ORIGINALS, Raw, channel_sums, digests, fingerprint, original_name
 from jaxact.data.specs import Spec, check_data_dir
 
 # Debian's package dataset-fashion-mnist puts the original IDX files here.
@@ -88,7 +88,13 @@ def _described(raw: Raw, source: str, spec: Spec, parts: tuple[str, ...] | None 
     known = original_name(parts)
     if known and known != spec.name:
         raise ValueError(f"{source}: these are the files of {known}, not of {spec.name}; the file names are the same")
-    note = ""
-    if spec.name in ORIGINALS:
-        note = " (the original)" if known else f" (NOT the original {spec.name})"
-    return raw, f"{source}; contents {fingerprint(parts)}{note}"
+    return raw, f"{source}; contents {fingerprint(parts)}{_note(raw, known, spec)}"
+
+
+def _note(raw: Raw, known: str | None, spec: Spec) -> str:
+    """Whether the contents are those of the original files, as far as that can be told."""
+    if known:
+        return " (the original)"
+    if spec.name in CHANNEL_SUMS and channel_sums(raw) == CHANNEL_SUMS[spec.name]:
+        return " (channel sums of the original)"
+    return f" (NOT the original {spec.name})" if spec.name in {*ORIGINALS, *CHANNEL_SUMS} else ""
