@@ -157,6 +157,7 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
     except ValueError as error:
         p.exit(2, f"{p.prog}: {error}\n")
     run = {"started_utc": started, "command": runtime.command(MODULE), "strategy": strategy, "call_size": machine.size}
+    run |= {"preset": options.preset, "cut": plan.cut, "changed": plan.changed}
     run |= {"compile_seconds": round(machine.compile_seconds, 2), **runtime.environment()}
     sizes = {"train": len(arrays.train_labels), "test": len(arrays.test_labels)}
     return Prepared(machine, {"source": arrays.source, **sizes}, run)

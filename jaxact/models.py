@@ -4,6 +4,7 @@ Which activation a layer uses is data: `which[i]` indexes `choices`, so that one
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import flax.linen as nn
@@ -190,6 +191,19 @@ class MLP(nn.Module):
             pre_activations[f"layer{layer}"] = h
             x = Activate(self.choices, name=f"activation{layer}")(h, which[layer - 1], train=train)
         return x, pre_activations
+
+
+def first_product_given(product: Float[Array, "batch units"]) -> AbstractContextManager[Any]:
+    """Let every `MLP` applied within take x W_1 from `product` instead of its inputs and kernel; the bias is added."""
+
+    def interceptor(
+        following: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext
+    ) -> Any:
+        if context.module.name != "dense1":
+            return following(*args, **kwargs)
+        return product + context.module.get_variable("params", "bias")[None]
+
+    return nn.intercept_methods(interceptor)
 
 
 def check_which(which: Int[Array, " layers *halves"], layers: int) -> None:

@@ -16,6 +16,7 @@ from jaxact import activations as catalogue
 from jaxact import metrics, optimizers
 from jaxact.config import Config, halves_of
 from jaxact.data.specs import spec
+from jaxact.lowrank import Blocks, HeavyBall
 from jaxact.models import MLP, LeNet
 
 INIT, SHUFFLE, NOISE = range(3)
@@ -147,11 +148,18 @@ def make_step(
     return step
 
 
-def make_epoch(step: Callable[..., Any], batch_size: int) -> Callable[..., tuple[TrainState, TrainInfo]]:
+def make_epoch(
+    step: Callable[..., Any], batch_size: int, blocks: Blocks | None = None
+) -> Callable[..., tuple[TrainState, TrainInfo]]:
     """One pass over the training set: (state, seed, which, epoch, images, labels) → (state, info).
 
     The set is reshuffled every epoch, once, from the seed's own stream. A last batch of n mod batch_size examples is a
     step of its own, with its own mean (what PyTorch's DataLoader does by default).
+
+    Args:
+        step: of `make_step`.
+        batch_size: examples per step.
+        blocks: the same steps, many at once (`jaxact.lowrank`), used where they are faster.
     """
 
     def epoch_of(
@@ -166,9 +174,16 @@ def make_epoch(step: Callable[..., Any], batch_size: int) -> Callable[..., tuple
             index, rows = batch
             return step(state, which, images[rows], labels[rows], jax.random.fold_in(noise, index))
 
-        rows = order[: full * batch_size].reshape(full, batch_size)
-        state, (losses, correct) = jax.lax.scan(body, state, (jnp.arange(full), rows))
-        loss_sum, correct_sum = losses.sum(), correct.sum()
+        rows, steps = order[: full * batch_size].reshape(full, batch_size), jnp.arange(full)
+        at_once = blocks.steps(batch_size, images.shape[1], full) if blocks else 0
+        loss_sum = correct_sum = jnp.zeros(())
+        if blocks and at_once:
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(noise, steps[:at_once])
+            state, (losses, correct) = blocks.run(state, which, images, labels, rows[:at_once], keys)
+            loss_sum, correct_sum = losses.sum(), correct.sum()
+        if at_once < full:
+            state, (losses, correct) = jax.lax.scan(body, state, (steps[at_once:], rows[at_once:]))
+            loss_sum, correct_sum = loss_sum + losses.sum(), correct_sum + correct.sum()
         if rest:
             state, (loss, right) = body(state, (jnp.asarray(full), order[full * batch_size :]))
             loss_sum, correct_sum = loss_sum + loss, correct_sum + right
@@ -206,11 +221,15 @@ def make_program(config: Config, choices: tuple[str, ...]) -> Program:
         choices: the catalogue names that `which` indexes.
     """
     model, optimizer = make_model(config, choices), make_optimizer(config)
-    step = make_step(model, optimizer, noise=any(catalogue.get(name).stochastic for name in choices))
+    noise = any(catalogue.get(name).stochastic for name in choices)
+    step, blocks = make_step(model, optimizer, noise=noise), None
+    if isinstance(model, MLP) and config.optimizer == "sgd":
+        heavy = HeavyBall(config.learning_rate, config.momentum)
+        blocks = Blocks(make_objective(model, classification, noise=noise), optimizer, heavy)
 
     def initialise(seed: Array, which: Array, example: Array) -> TrainState:
         variables = model.init(seed_key(seed, INIT), example, which)
         params = variables["params"]
         return TrainState(params, variables.get("batch_stats", {}), optimizer.init(params))
 
-    return Program(initialise, make_epoch(step, config.batch_size), make_evaluate(model, config.widths[-1]))
+    return Program(initialise, make_epoch(step, config.batch_size, blocks), make_evaluate(model, config.widths[-1]))

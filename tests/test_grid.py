@@ -287,3 +287,12 @@ def test_the_whole_grid_on_digits(run, tmp_path):
     before, started = summary_of(tmp_path / "out"), processor_seconds()
     assert "64 configurations x 3 seeds" in run(*argv).stdout
     assert processor_seconds() - started < 10 and summary_of(tmp_path / "out") == before
+
+
+@pytest.mark.slow
+def test_a_record_says_of_which_preset_it_is_and_what_was_cut(run, tmp_path):
+    argv = ("--preset", "smoke", "--configs", "relu-relu-relu", "--seeds", "1", "--epochs", "1")
+    run(*argv, "--out", tmp_path / "out")
+    (made,) = records_in(tmp_path / "out")["relu-relu-relu"].meta["runs"]
+    assert (made["preset"], made["changed"]) == ("smoke", {})
+    assert made["cut"] == {"configs": ["relu-relu-relu"], "seeds": "1", "epochs": 1}

@@ -1,0 +1,127 @@
+"""Blocks of steps against the ordinary steps, against NumPy in float64, and where they are used."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy_activations import PHIS
+from numpy_network import at_rest, layers_of, toy, train_epoch
+
+from jaxact import lowrank, training
+from jaxact.config import Config
+from jaxact.lowrank import Blocks, HeavyBall
+
+WIDE = toy(train=230, test=20, features=400)
+CONFIG = Config(activations=("relu", "sigmoid", "selu"), widths=(7, 5, 3), batch_size=2, learning_rate=0.05)
+
+
+def epochs(config, number=2, dtype="float32"):
+    """The state after some epochs, and the infos."""
+    program, which = training.make_program(config, config.activations), jnp.arange(3)
+    images, labels = jnp.asarray(WIDE.train_images, dtype), jnp.asarray(WIDE.train_labels)
+    state = program.initialise(jnp.array(3), which, images[0])
+    state = jax.tree.map(lambda leaf: leaf.astype(dtype) if leaf.dtype == jnp.float32 else leaf, state)
+    run, infos = jax.jit(program.epoch), []
+    for epoch in range(number):
+        state, info = run(state, jnp.array(3), which, jnp.array(epoch), images, labels)
+        infos.append(info)
+    return state, infos
+
+
+def in_blocks(config):
+    """The number of steps that an epoch takes in blocks."""
+    blocks = Blocks(lambda *_: None, training.make_optimizer(config), HeavyBall(0.05, config.momentum))
+    return blocks.steps(config.batch_size, 400, 230 // config.batch_size)
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({}, 96),  # of 115: four blocks of 24, then 19 ordinary steps
+        ({"momentum": 0.0}, 96),
+        pytest.param({"momentum": 0.25}, 108, marks=pytest.mark.slow),  # blocks of 12
+        pytest.param({"batch_size": 1}, 216, marks=pytest.mark.slow),
+        ({"batch_norm": (1, 3)}, 96),
+        ({"activations": ("rrelu", "prelu", "relu")}, 96),  # noise, learnable slopes
+    ],
+)
+def test_blocks_equal_ordinary_steps(monkeypatch, changes, steps):
+    """In float64, where only the velocity from more than k steps ago, 2⁻²⁴ of itself, is missing."""
+    config = replace(CONFIG, **changes)
+    assert in_blocks(config) == steps
+    with jax.enable_x64(True):
+        ours = epochs(config, dtype="float64")
+        monkeypatch.setattr(lowrank, "PAYS", 10**9)
+        assert in_blocks(config) == 0
+        theirs = epochs(config, dtype="float64")
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    for found, wanted in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-8)
+
+
+def test_two_epochs_equal_numpy_in_float64():
+    state, infos = epochs(CONFIG)
+    program = training.make_program(CONFIG, CONFIG.activations)
+    start = program.initialise(jnp.array(3), jnp.arange(3), jnp.asarray(WIDE.train_images[0]))
+    layers, phis = layers_of(start.params), [PHIS[name] for name in CONFIG.activations]
+    velocities, scores = at_rest(layers), []
+    for epoch in range(2):
+        key = training.seed_key(3, training.SHUFFLE, epoch)
+        batches = np.split(np.asarray(jax.random.permutation(key, 230)), 115)
+        images, labels = WIDE.train_images.astype(float), WIDE.train_labels
+        layers, velocities, *score = train_epoch(layers, velocities, phis, images, labels, batches, 0.05, 0.5)
+        scores.append(score)
+    np.testing.assert_allclose(np.array(infos), scores, rtol=1e-5)
+    for ours, theirs in zip(layers_of(state.params), layers, strict=True):
+        np.testing.assert_allclose(ours[0], theirs[0], rtol=2e-5, atol=2e-6)
+    trace = layers_of(state.opt_state[0].trace)
+    for ours, theirs in zip(trace, velocities, strict=True):
+        np.testing.assert_allclose(ours[0], theirs[0], rtol=2e-5, atol=2e-6)
+
+
+def test_members_of_an_ensemble_agree_alone_and_in_company():
+    from jaxact.ensemble import train_seeds
+
+    small = WIDE._replace(train_images=WIDE.train_images[:60], train_labels=WIDE.train_labels[:60])
+    config = replace(CONFIG, epochs=1)
+    alone, company = (train_seeds(config, small, [5, 6], strategy=strategy) for strategy in ("map", "vmap"))
+    np.testing.assert_allclose(alone.train_loss, company.train_loss, rtol=2e-6)
+    np.testing.assert_array_equal(alone.test_correct, company.test_correct)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.25, 0.5, 0.9])
+def test_weights_are_what_a_unit_gradient_leaves(momentum):
+    """Against the recursion of the heavy ball: how far W has moved at step t for a gradient of 1 at step i."""
+    heavy = HeavyBall(0.1, momentum)
+    k, found = heavy.block, heavy.weights()
+    assert found.shape == (k, 2 * k) and (not momentum or momentum**k < 2**-24 * 1.0001)
+    for i in range(-k, k):
+        w = v = u = 0.0
+        for t in range(-k, k):
+            if t == 0:
+                u = w - heavy.total * momentum * v
+            if t >= 0:
+                start = u if i < 0 else 0.0
+                assert found[t, k + i] + start == pytest.approx(w, abs=1e-12)
+            v = momentum * v + (t == i)
+            w -= 0.1 * v
+
+
+def test_where_blocks_are_used():
+    assert in_blocks(replace(CONFIG, batch_size=3)) == 0  # 24 · 3 rows · 8 > 400 features
+    assert in_blocks(replace(CONFIG, momentum=0.9)) == 0  # blocks of 158 steps
+    cifar, mnist = HeavyBall(0.01, 0.5), (784, 1875)
+    blocks = Blocks(lambda *_: None, training.make_optimizer(CONFIG), cifar)
+    assert blocks.steps(4, 3072, 12_500) == 12_480 and blocks.steps(4, 3072, 20) == 0
+    assert blocks.steps(32, *mnist) == 0
+
+
+@pytest.mark.parametrize("other", [{"optimizer": "adam", "momentum": 0.0}, {"optimizer": "torch_rmsprop"}])
+def test_other_optimisers_take_ordinary_steps(monkeypatch, other):
+    monkeypatch.setattr(Blocks, "run", lambda *_: pytest.fail("in blocks"))
+    config = replace(CONFIG, **other)
+    state, _ = epochs(config, number=1)
+    assert in_blocks(CONFIG)
+    assert np.isfinite(state.params["dense1"]["kernel"]).all()
