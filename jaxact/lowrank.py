@@ -48,6 +48,11 @@ class HeavyBall(NamedTuple):
         """μ^age, 0 where the age is negative."""
         return np.where(age >= 0, self.momentum ** np.maximum(age, 0.0), 0.0)
 
+    def steps(self, batch_size: int, features: int, steps: int) -> int:
+        """How many of an epoch's `steps` to take in blocks: all whole blocks where they are faster, else none."""
+        k = self.block
+        return steps // k * k if PAYS * k * batch_size <= features else 0
+
     def weights(self) -> np.ndarray:
         """[k, 2 k] a_ti: how much of g_i is in W_t beside U_0, for the steps i of the block before and of this one."""
         t, i = np.arange(self.block)[:, None], np.arange(-self.block, self.block)[None]
@@ -109,11 +114,6 @@ class Blocks:
                 return objective(params, *arguments)
 
         self._gradient = jax.grad(given, argnums=(0, 1), has_aux=True)
-
-    def steps(self, batch_size: int, features: int, steps: int) -> int:
-        """How many of an epoch's `steps` to take in blocks: all whole blocks where they are faster, else none."""
-        k = self.heavy.block
-        return steps // k * k if PAYS * k * batch_size <= features else 0
 
     def run(
         self,

@@ -175,7 +175,7 @@ def make_epoch(
             return step(state, which, images[rows], labels[rows], jax.random.fold_in(noise, index))
 
         rows, steps = order[: full * batch_size].reshape(full, batch_size), jnp.arange(full)
-        at_once = blocks.steps(batch_size, images.shape[1], full) if blocks else 0
+        at_once = blocks.heavy.steps(batch_size, images.shape[1], full) if blocks else 0
         loss_sum = correct_sum = jnp.zeros(())
         if blocks and at_once:
             keys = jax.vmap(jax.random.fold_in, (None, 0))(noise, steps[:at_once])

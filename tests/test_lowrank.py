@@ -32,8 +32,7 @@ def epochs(config, number=2, dtype="float32"):
 
 def in_blocks(config):
     """The number of steps that an epoch takes in blocks."""
-    blocks = Blocks(lambda *_: None, training.make_optimizer(config), HeavyBall(0.05, config.momentum))
-    return blocks.steps(config.batch_size, 400, 230 // config.batch_size)
+    return HeavyBall(0.05, config.momentum).steps(config.batch_size, 400, 230 // config.batch_size)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +111,9 @@ def test_weights_are_what_a_unit_gradient_leaves(momentum):
 def test_where_blocks_are_used():
     assert in_blocks(replace(CONFIG, batch_size=3)) == 0  # 24 · 3 rows · 8 > 400 features
     assert in_blocks(replace(CONFIG, momentum=0.9)) == 0  # blocks of 158 steps
-    cifar, mnist = HeavyBall(0.01, 0.5), (784, 1875)
-    blocks = Blocks(lambda *_: None, training.make_optimizer(CONFIG), cifar)
-    assert blocks.steps(4, 3072, 12_500) == 12_480 and blocks.steps(4, 3072, 20) == 0
-    assert blocks.steps(32, *mnist) == 0
+    study = HeavyBall(0.01, 0.5)
+    assert study.steps(4, 3072, 12_500) == 12_480 and study.steps(4, 3072, 20) == 0  # CIFAR-10; less than a block
+    assert study.steps(32, 784, 1875) == 0  # MNIST
 
 
 @pytest.mark.parametrize("other", [{"optimizer": "adam", "momentum": 0.0}, {"optimizer": "torch_rmsprop"}])
