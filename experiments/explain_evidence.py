@@ -96,8 +96,9 @@ def study_records(folders: Sequence[Path], dataset: str) -> dict[str, Record]:
     return found
 
 
-def _seen(record: Record) -> tuple[int, int]:
-    return record.config.epochs, record.config.limit_train or 10**9
+def _seen(record: Record) -> int:
+    config = record.config
+    return config.epochs * (config.limit_train or spec(config.dataset).train_size)
 
 
 def is_study(config: Config, dataset: str) -> bool:
@@ -174,9 +175,11 @@ class Verdict(NamedTuple):
         strict: the same for outputs that are dead on every test image.
         lost: mean number of classes never predicted.
         saturated: largest mean share of saturated pre-activations of the last hidden layer over the epochs.
-        control: the configuration with the same hidden layers and another output that does best.
+        control: the configuration with the same hidden layers and another output that does best, among those with as
+            much attenuation if there are any.
         control_accuracy: its mean accuracy; NaN where none was run.
         attenuation, control_attenuation: median gradient at the first layer over that at the output, at initialisation.
+        because: what the rule lacks where it is undecided; "" otherwise.
     """
 
     name: str
@@ -189,14 +192,18 @@ class Verdict(NamedTuple):
     control_accuracy: float
     attenuation: float
     control_attenuation: float
+    because: str = ""
 
 
+LEAST_LOST, MOSTLY, TRAINS, SATURATED, ALIKE = 0.5, 0.95, 85.0, 0.5, 2.0
 RULE = (
-    "dead outputs: classes are lost, at least 95 % of them have an output that is dead or nearly dead (active for at "
-    "most 1 % of the test set), and a network with the same hidden layers and another output, whose gradient is "
-    "attenuated as much, reaches 85 %. Vanishing gradient: at least half of the last hidden layer's pre-activations "
-    "are saturated at some epoch, or no other output trains behind the same hidden layers. Both, or "
-    "undecided, otherwise. This rule was written after the first runs; the predictions below were not."
+    f"dead outputs: at least {LEAST_LOST:g} classes are lost on average, at least {100 * MOSTLY:g} % of them have an "
+    "output that is dead or nearly dead (active for at most 1 % of the test set), and a network with the same hidden "
+    "layers and another output, whose gradient is attenuated as much (at most "
+    f"{ALIKE:g} times as much of it reaches the first layer, in the median at initialisation), reaches {TRAINS:g} %. "
+    f"Vanishing gradient: at least {100 * SATURATED:g} % of the last hidden layer's pre-activations are saturated at "
+    "some epoch, or no other output trains behind the same hidden layers. Both, or undecided, otherwise. This rule was "
+    "written after the first runs; the predictions below were not."
 )
 
 
@@ -204,21 +211,41 @@ def judge(failing: Case, cases: Mapping[str, Case]) -> Verdict:
     """Apply `RULE` to one configuration."""
     hidden = failing.record.config.activations[:-1]
     others = [c for c in cases.values() if c.record.config.activations[:-1] == hidden and c.name != failing.name]
-    control = max(others, key=lambda c: c.accuracy.mean(), default=None)
+    own = _median(failing.attenuation)
+    alike = [c for c in others if _median(c.attenuation) <= ALIKE * own]
+    control = max(alike or others, key=lambda c: c.accuracy.mean(), default=None)
     level = control.accuracy.mean() if control else np.nan
     lost, saturated, classes = failing.never.mean(), failing.saturated.max(), max(int(failing.never.sum()), 1)
     inactive, strict = failing.lost_inactive.sum() / classes, failing.lost_dead.sum() / classes
-    dead = lost >= 0.5 and inactive >= 0.95
-    vanishing = saturated >= 0.5 or level < 85
-    answer = {(True, True): "both", (True, False): "dead outputs", (False, True): "vanishing gradient"}.get(
-        (dead, vanishing), "undecided"
-    )
-    answer = "undecided" if dead and not vanishing and control is None else answer
+    vanishing = saturated >= SATURATED or (bool(others) and max(c.accuracy.mean() for c in others) < TRAINS)
+    lacking = _lacking(float(lost), float(inactive))
+    if not lacking and not vanishing:
+        lacking = _uncontrolled(bool(others), bool(alike), float(level))
+    if vanishing:
+        answer = "vanishing gradient" if lacking else "both"
+    else:
+        answer = "undecided" if lacking else "dead outputs"
     return Verdict(
         failing.name, answer, float(inactive), float(strict), float(lost), float(saturated),
-        control.name if control else "–", float(level),
-        _median(failing.attenuation), _median(control.attenuation) if control else np.nan,
+        control.name if control else "–", float(level), own, _median(control.attenuation) if control else np.nan,
+        lacking if answer == "undecided" else "",
     )  # fmt: skip
+
+
+def _lacking(lost: float, inactive: float) -> str:
+    """What speaks against dead outputs in the network itself."""
+    if lost < LEAST_LOST:
+        return f"only {lost:.2f} classes are lost on average"
+    return "" if inactive >= MOSTLY else f"only {100 * inactive:.0f} % of the lost classes have their output off"
+
+
+def _uncontrolled(others: bool, alike: bool, level: float) -> str:
+    """What keeps attenuation from being ruled out as the cause."""
+    if not others:
+        return "no other output was run behind the same hidden layers"
+    if not alike:
+        return "no other output has a gradient that is known to be attenuated as much"
+    return "" if level >= TRAINS else f"no output with as much attenuation reaches {TRAINS:g} %"
 
 
 def _median(values: np.ndarray) -> float:

@@ -55,12 +55,14 @@ def _theory(cases: Mapping[str, Case]) -> Any:
     outputs = list(dict.fromkeys(c.record.config.activations[-1] for c in cases.values()))
     for color, output in zip(COLORS, outputs, strict=False):
         own = [c for c in cases.values() if c.record.config.activations[-1] == output]
-        c, accuracy = [one.predicted_correlation for one in own], [one.accuracy.mean() for one in own]
+        c = [max(1 - one.predicted_correlation, 1e-6) for one in own]
+        accuracy = [one.accuracy.mean() for one in own]
         left.plot(c, accuracy, "o", ms=5, alpha=0.8, color=color, label=f"{output} output")
         if output == "relu":
             measured = [one.dead[:, 0].mean() for one in own]
             right.plot([one.predicted_dead for one in own], measured, "o", ms=5, color=color)
-    left.set(xlabel="predicted correlation of the output pre-activations", ylabel="mean test accuracy, %")
+    left.set(xlabel="1 − predicted correlation of the output pre-activations", ylabel="mean test accuracy, %")
+    left.set(xscale="log", ylim=(0, 101))
     left.legend(fontsize=8, frameon=False)
     largest = max(5.0, *right.get_xlim(), *right.get_ylim())
     right.plot([0, largest], [0, largest], color="0.6", lw=0.8)
@@ -76,9 +78,12 @@ def _epochs(cases: Mapping[str, Case]) -> Any:
         times = np.arange(dead.shape[1])
         left.plot(times, dead.T, color=color, alpha=0.12, lw=0.8)
         left.plot(times, dead.mean(0), color=color, lw=2, label=name)
+        left.plot(times, cases[name].lost_by_epoch, color=color, lw=1.5, ls="--")
         right.plot(times, 100 * saturated, color=color, lw=2, label=name)
-    left.set(xlabel="epoch", ylabel="dead outputs", title="Dead outputs: every seed, and the mean")
-    right.set(xlabel="epoch", ylabel="%", title="Saturated pre-activations of the last hidden layer")
+    left.set_title("Dead outputs: every seed, and the mean; dashed: classes never predicted, mean", fontsize=9)
+    left.set(xlabel="epoch", ylabel="outputs, classes")
+    right.set_title("Saturated pre-activations of the last hidden layer, mean", fontsize=9)
+    right.set(xlabel="epoch", ylabel="%")
     right.set_ylim(0, max(5.0, right.get_ylim()[1]))
-    left.legend(fontsize=8, frameon=False)
+    right.legend(fontsize=8, frameon=False)
     return figure

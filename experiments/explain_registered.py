@@ -1,5 +1,6 @@
 """The predictions of `registered.toml`, evaluated on the runs they name."""
 
+import hashlib
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,9 +11,13 @@ import numpy as np
 from experiments.explain_evidence import FAILING, Case
 from experiments.interventions_report import Effect
 from jaxact.config import parse_seeds
+from jaxact.records import Record
 from jaxact.statistics import bootstrap_mean, healthy_sd_bounds, r_squared, sd_interval, spearman
 
 FILE = Path(__file__).with_name("registered.toml")
+SHA256 = "cbd12338db744fc49916d2c97a78a4ddabb323b9a8346572adcdd8d00608f10f"
+"""Of the file as it was registered: what is altered afterwards is no prediction."""
+LEAST_SEEDS = 2
 
 
 class Outcome(NamedTuple):
@@ -35,9 +40,51 @@ class Runs(NamedTuple):
 
 
 def load() -> dict[str, Any]:
-    """The registered file; `seeds` as a tuple."""
-    content = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    """The registered file; `seeds` as a tuple.
+
+    Raises:
+        ValueError: it is not the file that was registered.
+    """
+    text = FILE.read_text(encoding="utf-8")
+    if hashlib.sha256(text.encode()).hexdigest() != SHA256:
+        raise ValueError(f"{FILE} was changed after the predictions were registered: restore it from its first commit")
+    content = tomllib.loads(text)
     return content | {"seeds": parse_seeds(content["seeds"])}
+
+
+def evaluate(name: str, runs: Runs, seeds: Sequence[int]) -> Outcome:
+    """What became of one prediction; where runs of the registered seeds are missing, it says of how many it speaks.
+
+    Args:
+        name: its id.
+        runs: restricted to the registered seeds.
+        seeds: all of these.
+    """
+    counts = _seeds_used(name, runs)
+    if counts and min(counts) < LEAST_SEEDS:
+        return Outcome("undecided", f"fewer than {LEAST_SEEDS} of the registered seeds were run")
+    outcome = EVALUATIONS[name](runs)
+    if outcome.verdict == "undecided" or min(counts) == len(seeds):
+        return outcome
+    few, many = min(counts), max(counts)
+    told = f"{few} to {many}" if few < many else str(few)
+    return Outcome(f"{outcome.verdict} so far", f"{outcome.numbers}; {told} of the {len(seeds)} registered seeds")
+
+
+def _seeds_used(name: str, runs: Runs) -> list[int]:
+    """How many registered seeds each configuration has that a prediction is about."""
+    if intervention := INTERVENTIONS.get(name):
+        own = [effect for effect in runs.effects if effect.intervention == intervention]
+        return [len(effect.seeds) for effect in own if name != "e4" or effect.base.name == FAILING[0]]
+    about = _relu_outputs(runs) if name in OVER_RELU_OUTPUTS else _failing(runs)
+    return [len(case.accuracy) for case in about or ()]
+
+
+def began(found: Sequence[Record], seeds: Sequence[int]) -> str:
+    """When the first run of these seeds was started, as the end of a sentence; "" where no record says."""
+    starts = [run["started_utc"] for r in found for run in r.meta["runs"]
+              if run.get("started_utc") and not set(seeds).isdisjoint(run["seeds"])]  # fmt: skip
+    return f"; the first run of any of these began at {min(starts)}" if starts else ""
 
 
 def _relu_outputs(runs: Runs) -> list[Case] | None:
@@ -113,11 +160,12 @@ def deviations(runs: Runs) -> Outcome:
         return _missing("all 16 combinations with a ReLU output")
     wrong = []
     healthy = [case for case in cases if case.predicted_dead < 0.001]
+    sound = {case.name for case in healthy}
     for case in [*healthy, *failing]:
         bounds = healthy_sd_bounds(float(case.accuracy.mean()), int(case.record.arrays["test_predicted"][0, 0].sum()))
         sd, low, high = sd_interval(case.accuracy)
         meets = low <= max(bounds) and high >= min(bounds)
-        if (case in healthy and not meets) or (case not in healthy and low <= max(bounds)):
+        if (case.name in sound and not meets) or (case.name not in sound and low <= max(bounds)):
             wrong.append(f"{case.name} {sd:.2f} [{low:.2f}, {high:.2f}], bounds {min(bounds):.2f} to {max(bounds):.2f}")
     told = f"{len(healthy)} healthy, {len(failing)} failing; " + ("; ".join(wrong) if wrong else "all as predicted")
     return _held(not wrong, told)
@@ -188,3 +236,6 @@ EVALUATIONS: dict[str, Callable[[Runs], Outcome]] = {
     **{"e1": lost_are_dead, "e2": stay_dead, "e3": counts, "e4": slow, "e5": linear, "e6": unsaturated},
 }
 """By the prediction's id."""
+INTERVENTIONS = {"c": "centred", "e4": "lr_tenth", "e5": "linear"}
+OVER_RELU_OUTPUTS = ("a", "b", "d")
+"""The other predictions are about the four failing combinations."""

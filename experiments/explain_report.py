@@ -5,14 +5,13 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from experiments import explain_figures, explain_registered, interventions, interventions_report
-from experiments.explain_evidence import FAILING, RULE, Case, Verdict, case, judge
+from experiments.explain_answer import Evidence, answered, span
+from experiments.explain_evidence import FAILING, RULE, Case, case, judge
 from experiments.explain_protocols import by_protocol
-from experiments.interventions_report import Effect
 from experiments.outcome import machines
 from experiments.table import aligned
 from jaxact import claims, records
@@ -21,25 +20,11 @@ from jaxact.records import Record
 from jaxact.statistics import bootstrap_mean, spearman
 
 
-class Evidence(NamedTuple):
-    """All that is reported on.
-
-    Attributes:
-        cases: by name, every configuration of the study's protocol.
-        effects: of the interventions.
-        verdicts: on the failing combinations that are there.
-    """
-
-    cases: dict[str, Case]
-    effects: list[Effect]
-    verdicts: list[Verdict]
-
-
 def gather(found: Mapping[str, Record], options: argparse.Namespace) -> Evidence:
     """Evaluate the records, and the interventions if there are any."""
     cases = {name: case(record) for name, record in sorted(found.items())}
     verdicts = [judge(cases[name], cases) for name in FAILING if name in cases]
-    return Evidence(cases, interventions_report.effects(_study(cases, options)), verdicts)
+    return Evidence(cases, _effects(_study(cases, options), options), verdicts)
 
 
 def _study(cases: Mapping[str, Case], options: argparse.Namespace) -> interventions.Study:
@@ -50,6 +35,21 @@ def _study(cases: Mapping[str, Case], options: argparse.Namespace) -> interventi
     }
     seeds = sorted({seed for name in FAILING if name in cases for seed in cases[name].record.seeds.tolist()})
     return interventions.Study(base, changed, tuple(seeds), Path(options.interventions), Path(options.records[0]), None)
+
+
+def _effects(study: interventions.Study, options: argparse.Namespace) -> list[interventions_report.Effect]:
+    """The effects of runs that lie in any of the folders of records, or in that of the interventions."""
+    folders = [folder for folder in map(Path, (*options.records, options.interventions)) if folder.is_dir()]
+
+    def lookup(study: interventions.Study, config: Config) -> Record | None:
+        merged = None
+        for folder in folders:
+            record = records.find(folder, config)
+            merged = records.merge(merged, record) if record else merged
+        merged = merged.subset(study.seeds) if merged else None
+        return merged if merged is not None and len(merged.seeds) else None
+
+    return interventions_report.effects(study, lookup)
 
 
 def write(found: Mapping[str, Record], options: argparse.Namespace, out: Path, command: str) -> str:
@@ -85,50 +85,6 @@ def write(found: Mapping[str, Record], options: argparse.Namespace, out: Path, c
     return f"{answer}\n\nreport.md, its figures and tables are in {out}"
 
 
-def answered(evidence: Evidence) -> str:
-    """The answer in a few sentences, made from the numbers."""
-    verdicts = evidence.verdicts
-    answers = sorted({verdict.answer for verdict in verdicts})
-    told = answers[0] if len(answers) == 1 else "; ".join(f"{v.name}: {v.answer}" for v in verdicts)
-    own = [evidence.cases[v.name] for v in verdicts]
-    fields = ("lost_at_start", "lost_inactive", "never")
-    at_start, inactive, lost = (sum(int(getattr(c, field).sum()) for c in own) for field in fields)
-    saturated = max(verdict.saturated for verdict in verdicts)
-    parts = [
-        f"**{told[0].upper()}{told[1:]}.** The {len(verdicts)} endings in (sigmoid, relu) lose "
-        f"{_span([v.lost for v in verdicts], '.1f')} of their classes on average "
-        f"({_span(_first(own), '.1f')} after the first epoch already), and {inactive} of these {lost} classes "
-        f"({_percent(inactive, lost)}) have an output unit that is off for at least 99 % of the test set. "
-        f"{_percent(at_start, lost)} of the lost classes had an output that was dead at initialisation, the "
-        f"others died in training. At most {100 * saturated:.2g} % of the sigmoid's pre-activations are ever saturated."
-    ]
-    controls = [v.control_accuracy for v in verdicts if not np.isnan(v.control_accuracy)]
-    if controls:
-        parts.append(
-            f"Behind the same hidden layers another output reaches {_span(controls, '.1f')} % with the gradient "
-            "attenuated as much."
-        )
-    for name, what in (("centred", "Centring the sigmoids"), ("linear", "A linear output")):
-        own = [effect for effect in evidence.effects if effect.intervention == name]
-        if own:
-            before, after = ([getattr(e, when).accuracy for e in own] for when in ("before", "after"))
-            parts.append(f"{what} takes the mean accuracy from {_span(before, '.1f')} % to {_span(after, '.1f')} %.")
-    return " ".join(parts)
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / max(whole, 1):.0f} %"
-
-
-def _first(cases: Sequence[Case]) -> list[float]:
-    return [float(c.lost_by_epoch[min(1, len(c.lost_by_epoch) - 1)]) for c in cases]
-
-
-def _span(values: Sequence[float], spec: str) -> str:
-    low, high = format(min(values), spec), format(max(values), spec)
-    return low if low == high else f"{low} to {high}"
-
-
 def _setting(evidence: Evidence, command: str) -> str:
     found = [c.record for c in evidence.cases.values()]
     lengths = sorted({(r.config.epochs, r.config.limit_train or 0) for r in found})
@@ -137,7 +93,7 @@ def _setting(evidence: Evidence, command: str) -> str:
     return "\n\n".join(
         [
             f"Command: `{command}`",
-            f"{len(found)} configurations, {_span(seeds, 'd')} seeds each, {found[0].config.dataset}, the study's "
+            f"{len(found)} configurations, {span(seeds, 'd')} seeds each, {found[0].config.dataset}, the study's "
             f"protocol, {sizes}.",
             f"Data: {'; '.join(sorted({record.meta['data']['source'] for record in found}))}.",
             "Environment:\n\n" + "\n".join(f"- {machine}" for machine in machines(found)),
@@ -165,8 +121,8 @@ def _verdicts(evidence: Evidence) -> str:
         dead = (f"{c.dead[:, 0].mean():.2f}", f"{c.predicted_dead:.2f}", f"{c.dead[:, -1].mean():.2f}")
         dead += (f"{c.inactive[:, -1].mean():.2f}", f"{100 * v.strict:.0f} %")
         rows.append([v.name, str(len(c.accuracy)), f"{c.accuracy.mean():.2f} ± {sd}", f"{v.lost:.2f}", *dead])
-        rows[-1] += [f"{100 * v.inactive:.0f} %", f"{100 * v.saturated:.2g}", f"{v.attenuation:.2g}", v.control]
-        rows[-1] += [f"{v.control_accuracy:.2f}", f"{v.control_attenuation:.2g}", v.answer]
+        rows[-1] += [f"{100 * v.inactive:.0f} %", f"{100 * v.saturated:.2g}", _or_dash(v.attenuation, ".2g"), v.control]
+        rows[-1] += [_or_dash(v.control_accuracy, ".2f"), _or_dash(v.control_attenuation, ".2g"), v.answer]
     note = (
         f"Rule: {RULE}\n\nLost classes: never predicted after the last epoch, of 10. Dead: outputs with slope 0 on the "
         "whole test set; predicted: by mean-field theory, before training; or nearly: active for at most 1 % of it. "
@@ -176,6 +132,10 @@ def _verdicts(evidence: Evidence) -> str:
         "layer's pre-activations over that at the output's, at initialisation."
     )
     return f"## Which hypothesis holds\n\n{note}\n\n{aligned(rows)}\n\n![Dead and saturated units](epochs.png)"
+
+
+def _or_dash(value: float, form: str) -> str:
+    return "–" if np.isnan(value) else format(value, form)
 
 
 def _ladder(evidence: Evidence) -> str:
@@ -212,10 +172,16 @@ def _theory(evidence: Evidence) -> str:
     ]
     rows[0] += ["95 %", "dead at end", "chi product"]
     for one in sorted(evidence.cases.values(), key=lambda one: (-one.predicted_dead, one.name)):
-        mean, low, high = bootstrap_mean(one.dead[:, 0].astype(float), rng)
+        dead = one.dead[:, 0].astype(float)
+        mean, low, high = bootstrap_mean(dead, rng) if len(dead) > 1 else (float(dead[0]), np.nan, np.nan)
         rows.append([one.name, str(len(one.accuracy)), f"{one.accuracy.mean():.2f}", f"{one.never.mean():.2f}"])
         rows[-1] += [f"{one.predicted_correlation:.4f}", f"{one.correlation.mean():.4f}", f"{one.predicted_dead:.2g}"]
-        rows[-1] += [f"{mean:.2f}", f"{low:.2f}–{high:.2f}", f"{one.dead[:, -1].mean():.2f}", f"{one.chi.prod():.2g}"]
+        rows[-1] += [
+            f"{mean:.2f}",
+            "–" if np.isnan(low) else f"{low:.2f}–{high:.2f}",
+            f"{one.dead[:, -1].mean():.2f}",
+            f"{one.chi.prod():.2g}",
+        ]
     lines += [aligned(rows), "![Predicted and measured](theory.png)"]
     return "## Predicted against measured\n\n" + "\n\n".join(lines)
 
@@ -236,17 +202,19 @@ def _registered(found: Mapping[str, Record], options: argparse.Namespace) -> str
     whole = [r.subset(content["seeds"]) for r in found.values() if _full(r.config)]
     cases = {r.config.name: case(r) for r in whole if len(r.seeds)}
     study = _study(cases, options)._replace(seeds=content["seeds"])
-    runs = explain_registered.Runs(cases, interventions_report.effects(study))
+    runs = explain_registered.Runs(cases, _effects(study, options))
     rows = [["id", "prediction", "holds if", "outcome", "numbers"]]
     for one in content["prediction"]:
         if options.dataset != "mnist":
             outcome = explain_registered.Outcome("undecided", "registered for mnist")
         else:
-            outcome = explain_registered.EVALUATIONS[one["id"]](runs)
+            outcome = explain_registered.evaluate(one["id"], runs, content["seeds"])
         rows.append([one["id"], one["statement"], one["holds"], outcome.verdict, outcome.numbers])
     return (
-        f"## Registered predictions\n\nWritten down on {content['registered']}, before any run of the seeds they are "
-        f"evaluated on ({min(content['seeds'])} to {max(content['seeds'])}).\n\n{_sentences(rows)}"
+        f"## Registered predictions\n\nWritten down on {content['registered']} in experiments/registered.toml (SHA-256 "
+        f"{explain_registered.SHA256[:12]}…), for seeds {min(content['seeds'])} to {max(content['seeds'])}"
+        f"{explain_registered.began([c.record for c in cases.values()], content['seeds'])}. Their text and limits are "
+        f"as they were then; where runs are missing, the outcome says so.\n\n{_sentences(rows)}"
     )
 
 

@@ -23,7 +23,8 @@ COLUMNS = (
     "points, BCa interval. Never predicted: classes, of 10, after the last epoch. Dead: outputs with slope 0 on the "
     "whole test set. c: correlation of the output pre-activations of two images, at the start. Saturated: share of the "
     "last hidden layer's pre-activations with a slope below 5 % of its maximum, at the start. Gradient 1/L: gradient "
-    "norm at the first layer's pre-activations over that at the output's, at the start."
+    "norm at the first layer's pre-activations over that at the output's, at the start. Means over seeds; – where "
+    "batch norm has not seen any data yet, so that what is measured at the start is not what training begins with."
 )
 
 
@@ -38,6 +39,9 @@ class State(NamedTuple):
         correlation: c of the output pre-activations at initialisation.
         saturated: share of saturated pre-activations of the last hidden layer at initialisation.
         attenuation: √E‖∂ℓ/∂h¹‖² over √E‖∂ℓ/∂h^L‖² at initialisation, of the seeds with a gradient at the output.
+
+    With batch norm, what is measured at initialisation is NaN for the layers that it is in and for those after it: the
+    running averages are still 0 and 1 then, and a first batch is normalised otherwise.
     """
 
     accuracy: float
@@ -98,7 +102,8 @@ def state(record: Record) -> State:
     """The means over the seeds of a record."""
     gradients, dead = record.arrays["probe_gradient_layers"][:, 0], record.dead(len(record.config.widths))
     alive = gradients[:, -1] > 0
-    return State(
+    layers, first = len(record.config.widths), min(record.config.batch_norm, default=len(record.config.widths) + 1)
+    started = State(
         accuracy=accuracies(record).mean(),
         never=record.never_predicted()[:, -1].mean(),
         dead_start=dead[:, 0].sum(-1).mean(),
@@ -107,6 +112,9 @@ def state(record: Record) -> State:
         saturated=100 * record.arrays["probe_saturated"][:, 0, -2].mean(),
         attenuation=(gradients[alive, 0] / gradients[alive, -1]).mean() if alive.any() else np.nan,
     )
+    if first <= layers:
+        started = started._replace(dead_start=np.nan, correlation=np.nan, attenuation=np.nan)
+    return started._replace(saturated=np.nan) if first < layers else started
 
 
 def effects(study: "Study", lookup: Callable[["Study", Config], Record | None] = find) -> list[Effect]:
@@ -123,9 +131,22 @@ def effects(study: "Study", lookup: Callable[["Study", Config], Record | None] =
             if not seeds:
                 continue
             old, new = old.subset(seeds), new.subset(seeds)
-            difference = bootstrap_mean(accuracies(new) - accuracies(old), rng)
+            difference = paired(accuracies(new) - accuracies(old), rng)
             found.append(Effect(base, name, config, seeds, state(old), state(new), difference, accuracies(new)))
     return found
+
+
+def paired(differences: np.ndarray, rng: np.random.Generator) -> Estimate:
+    """The mean with its BCa interval; one seed has a difference, but no interval (NaN)."""
+    if len(differences) < 2:
+        return Estimate(float(differences.mean()), np.nan, np.nan)
+    return bootstrap_mean(differences, rng)
+
+
+def with_interval(estimate: Estimate) -> str:
+    """`+1.2 [+0.3, +2.1]`, without brackets where there is no interval."""
+    value, low, high = estimate
+    return f"{value:+.1f}" if np.isnan(low) else f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def table(found: Sequence[Effect]) -> str:
@@ -138,15 +159,15 @@ def table(found: Sequence[Effect]) -> str:
         largest = max(own, key=lambda effect: len(effect.seeds))
         rows.append([base.name, UNCHANGED, str(len(largest.seeds)), *_cells(largest.before, "")])
         for e in sorted(own, key=lambda effect: -effect.difference.value):
-            d = e.difference
-            effect = f"{d.value:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
+            effect = with_interval(e.difference)
             rows.append([base.name, e.intervention, str(len(e.seeds)), *_cells(e.after, effect)])
     return aligned(rows)
 
 
 def _cells(s: State, effect: str) -> list[str]:
-    numbers = (f"{s.never:.2f}", f"{s.dead_start:.2f}", f"{s.dead_end:.2f}", f"{s.correlation:.3f}")
-    return [f"{s.accuracy:.2f}", effect, *numbers, f"{s.saturated:.1f}", f"{s.attenuation:.2g}"]
+    formats = ((s.never, ".2f"), (s.dead_start, ".2f"), (s.dead_end, ".2f"), (s.correlation, ".3f"))
+    formats += ((s.saturated, ".1f"), (s.attenuation, ".2g"))
+    return [f"{s.accuracy:.2f}", effect, *("–" if np.isnan(x) else format(x, spec) for x, spec in formats)]
 
 
 def tidy(found: Sequence[Effect]) -> list[list[str]]:
@@ -156,7 +177,7 @@ def tidy(found: Sequence[Effect]) -> list[list[str]]:
     for e in found:
         numbers = (*e.difference[:3], *e.before, *e.after)
         rows.append([e.base.name, e.intervention, e.config.name, e.config.digest, str(len(e.seeds))])
-        rows[-1] += [f"{x:.6g}" for x in numbers]
+        rows[-1] += ["" if np.isnan(x) else f"{x:.6g}" for x in numbers]
     return rows
 
 

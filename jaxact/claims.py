@@ -7,15 +7,15 @@ run has no interval and is taken at its word.
 Source of the statements: Nikhil & Mekala 2018, "Is ReLU After Sigmoid Bad?", its text, tables and questions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxact import published
+from jaxact.findings import Finding, all_of, apart, below, interval, reaches, shown, spread
 from jaxact.published import PublishedTable, distinct_runs, load_table
-from jaxact.statistics import bootstrap_mean
 
 Accuracies = Mapping[str, Float[np.ndarray, " _"]]
 Ours = Mapping[str, Accuracies]
@@ -29,16 +29,8 @@ OPTIMIZERS = ("rmsprop", "adadelta", "adagrad")
 
 FAILED, TRAINED = 80.0, 90.0
 """The study says "fails" and "works"; here, on MNIST, a mean below 80 % has failed and one of 90 % has trained."""
-RUNS_FOR_AN_INTERVAL = 3
 SHARE_OF_OTHERS = 0.8
 """On CIFAR-10, where nothing reaches 90 %, repaired means this share of the median of the other combinations."""
-
-
-class Finding(NamedTuple):
-    """`true`, `false` or `undecided`, and the numbers that say so."""
-
-    verdict: str
-    numbers: str
 
 
 class Claim(NamedTuple):
@@ -79,30 +71,14 @@ def is_failing(name: str) -> bool:
     return name.split("-")[-2:] == ["sigmoid", "relu"]
 
 
-def below(values: Float[np.ndarray, " runs"], limit: float) -> bool | None:
-    """Whether the mean is below `limit`, None where its 95 % interval holds it; fewer than 3 runs have no interval."""
-    mean = float(values.mean())
-    if len(values) < RUNS_FOR_AN_INTERVAL:
-        return mean < limit
-    found = bootstrap_mean(values.astype(float), np.random.default_rng(0))
-    return None if found.low < limit <= found.high else mean < limit
-
-
-def all_of(answers: Sequence[bool | None]) -> str:
-    """`false` if any is false, `true` if all are true, else `undecided`."""
-    if any(answer is False for answer in answers):
-        return "false"
-    return "true" if answers and all(answers) else "undecided"
-
-
 def _missing(what: str) -> Finding:
     return Finding("undecided", f"not run: {what}")
 
 
 def _range(values: Accuracies) -> str:
-    means = {name: float(runs.mean()) for name, runs in values.items()}
-    low, high = min(means, key=lambda name: means[name]), max(means, key=lambda name: means[name])
-    return f"{low} {means[low]:.2f} to {high} {means[high]:.2f}"
+    means = {name: interval(runs) for name, runs in values.items()}
+    low, high = (pick(means, key=lambda name: means[name].value) for pick in (min, max))
+    return f"{low} {shown(means[low])} to {high} {shown(means[high])}"
 
 
 def _split(table: Accuracies) -> tuple[Accuracies, Accuracies]:
@@ -124,33 +100,34 @@ def only_they_fail(table: Accuracies) -> Finding:
     _, others = _split(table)
     if not others:
         return _missing("another combination")
-    answers = [None if (low := below(runs, TRAINED)) is None else not low for runs in others.values()]
+    answers = [reaches(runs, TRAINED) for runs in others.values()]
     bad = sorted((float(runs.mean()), name) for name, runs in others.items() if runs.mean() < TRAINED)
     shown = ", ".join(f"{name} {mean:.2f}" for mean, name in bad[:8]) + (" …" if len(bad) > 8 else "")
     return Finding(all_of(answers), f"{len(bad)} of {len(others)} others below {TRAINED:g}: {shown or 'none'}")
 
 
 def they_are_the_worst(table: Accuracies) -> Finding:
-    """The four lowest means of the table are the endings in (sigmoid, relu)."""
+    """The four lowest means of the table are the endings in (sigmoid, relu), all others clearly above them."""
     failing, others = _split(table)
     if len(table) < 64:
         return _missing(f"all 64 combinations, {len(table)} are there")
-    worst = sorted(table, key=lambda name: table[name].mean())[:4]
-    return Finding("true" if set(worst) == set(failing) else "false", f"the four lowest: {', '.join(worst)}")
+    ends, rest = ({name: interval(runs) for name, runs in part.items()} for part in (failing, others))
+    best, worst = max(ends, key=lambda name: ends[name].value), min(rest, key=lambda name: rest[name].value)
+    told = f"the best ending {best} {shown(ends[best])}, the worst other {worst} {shown(rest[worst])}"
+    return Finding(apart(list(rest.values()), list(ends.values())), told)
 
 
 def they_spread(table: Accuracies) -> Finding:
     """Every ending in (sigmoid, relu) has a larger sd than any other combination with a mean of at least 90 %."""
     failing, others = _split(table)
-    sd = {name: float(runs.std(ddof=1)) for name, runs in table.items() if len(runs) > 1}
-    healthy = {name: sd[name] for name in others if name in sd and others[name].mean() >= TRAINED}
-    own = {name: sd[name] for name in failing if name in sd}
+    own = {name: spread(runs) for name, runs in failing.items() if len(runs) > 1}
+    healthy = {name: spread(runs) for name, runs in others.items() if len(runs) > 1 and runs.mean() >= TRAINED}
     if not healthy or not own:
         return _missing("two runs of an ending and of a healthy combination")
-    widest = max(healthy, key=lambda name: healthy[name])
-    told = ", ".join(f"{name} {value:.1f}" for name, value in own.items())
-    verdict = "true" if min(own.values()) > healthy[widest] else "false"
-    return Finding(verdict, f"sd {told}; widest healthy one {widest} {healthy[widest]:.1f}")
+    widest = max(healthy, key=lambda name: healthy[name].value)
+    told = ", ".join(f"{name} {shown(sd)}" for name, sd in own.items())
+    verdict = apart(list(own.values()), list(healthy.values()))
+    return Finding(verdict, f"sd {told}; widest healthy one {widest} {shown(healthy[widest])}")
 
 
 def batch_norm_repairs(table: Accuracies) -> Finding:
@@ -158,7 +135,7 @@ def batch_norm_repairs(table: Accuracies) -> Finding:
     failing, _ = _split(table)
     if len(failing) < 4:
         return _missing("batch norm on the four endings")
-    answers = [None if (low := below(runs, TRAINED)) is None else not low for runs in failing.values()]
+    answers = [reaches(runs, TRAINED) for runs in failing.values()]
     return Finding(all_of(answers), f"means of the endings: {_range(failing)}")
 
 
@@ -185,7 +162,7 @@ def repaired_like_the_others(table: Accuracies) -> Finding:
     if len(failing) < 4 or not others:
         return _missing("batch norm on the four endings and on another combination")
     limit = SHARE_OF_OTHERS * float(np.median([runs.mean() for runs in others.values()]))
-    answers = [None if (low := below(runs, limit)) is None else not low for runs in failing.values()]
+    answers = [reaches(runs, limit) for runs in failing.values()]
     return Finding(all_of(answers), f"means of the endings: {_range(failing)}; limit {limit:.2f}")
 
 

@@ -152,3 +152,9 @@ def test_a_layer_that_is_zero_is_noted_and_not_called_vanishing():
     model, variables, x = healthy()
     found = jaxact.diagnose(model.apply, changed(variables, "Dense_1", "kernel", jnp.zeros_like), x)
     assert found.main == "healthy" and "no gradient reaches Conv_0, Conv_1, Dense_0: a parameter" in str(found)
+
+
+def test_names_cannot_bring_html_into_a_notebook():
+    found = jaxact.diagnose(lambda weights, x: x @ weights["<b onclick=x>&"], {"<b onclick=x>&": jnp.eye(4)}, batch(4))
+    page = found._repr_html_()
+    assert found.layers[0].name == "<b onclick=x>&" and "<b" not in page and "&lt;b onclick=x&gt;&amp;" in page

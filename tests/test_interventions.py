@@ -86,6 +86,24 @@ def test_effects_are_paired_by_seed(tmp_path):
     assert interventions_report.find(s._replace(seeds=(77,)), s.base[0]) is None
 
 
+def test_what_batch_norm_hides_at_the_start_is_left_out():
+    """Its running averages are 0 and 1 then: the probes see a network that training never starts from."""
+    plain, last, every = (make([0, 1], replace(BASE, batch_norm=layers)) for layers in ((), (3,), (1, 2, 3)))
+    for one in (plain, last, every):
+        one.arrays["probe_gradient_layers"][:] = [0.1, 0.5, 1.0]
+    missing = [
+        {field for field, value in interventions_report.state(one)._asdict().items() if np.isnan(value)}
+        for one in (plain, last, every)
+    ]
+    start = {"dead_start", "correlation", "attenuation"}
+    assert missing == [set(), start, start | {"saturated"}]
+
+
+def test_one_seed_has_a_difference_and_no_interval():
+    found = interventions_report.paired(np.array([3.0]), np.random.default_rng(0))
+    assert found.value == 3 and np.isnan(found.low) and interventions_report.with_interval(found) == "+3.0"
+
+
 def test_a_report_is_written(tmp_path):
     s = study(tmp_path, "--configs", "relu-sigmoid-relu", "--only", "centred", "linear", "--seeds", "3")
     meta = {

@@ -132,3 +132,23 @@ def test_a_broken_network_is_nan_and_an_empty_set_is_refused():
         probe(MODEL, variables_of(0), WHICH, IMAGES[:0])
     with pytest.raises(ValueError, match="chunk must be at least 1"):
         probe(MODEL, variables_of(0), WHICH, IMAGES, chunk=0)
+
+
+def test_zero_inputs_have_the_jacobian_of_the_biases_alone():
+    found = swept(MODEL, variables_of(0), WHICH, jnp.zeros((2, 6)))
+    chain = chain_of(MODEL, variables_of(0), WHICH, jnp.zeros(6))
+    whole = np.linalg.svd(propagation.input_output(chain), compute_uv=False)
+    np.testing.assert_allclose(found.singular_values, [whole, whole], rtol=1e-5, atol=1e-7)
+    assert np.isfinite(found.apjn).all() and (found.singular_values[:, 0] > 0).all()
+
+
+def test_nine_mnist_networks_at_a_thousand_images_need_less_than_4_gib():
+    """What the compiled program asks for; nothing runs. All 9,000 layer Jacobians at once would be 14 GB."""
+    model, which = MLP((500, 256, 10), ("relu", "sigmoid")), jnp.array([0, 1, 0])
+    one = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(784, jnp.float32), which)
+    nine = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((9, *leaf.shape), jnp.float32), one)
+    images = jax.ShapeDtypeStruct((1000, 784), jnp.float32)
+    sweep = jax.jit(lambda many, images: jax.lax.map(lambda own: probe(model, own, which, images), many))
+    memory = sweep.lower(nine, images).compile().memory_analysis()
+    needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+    assert 0.02 < needed / 2**30 < 4
