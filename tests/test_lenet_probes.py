@@ -127,6 +127,7 @@ def test_gradients_by_feature_maps_against_finite_differences():
     np.testing.assert_allclose(found().gradient_layers[1], (sum(squares) / len(TRAIN)) ** 0.5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_jacobians_against_those_of_any_network():
     """`propagation.apjn` makes every partial Jacobian by automatic differentiation and knows no convolutions."""
     model, _, variables = setting()
