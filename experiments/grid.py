@@ -84,6 +84,7 @@ def plan_from(p: Parser, argv: list[str] | None) -> tuple[list[Plan], argparse.N
         p.error(f"unknown preset {options.preset!r}: use one of {', '.join(presets.PRESETS)}")
     if options.devices is not None and not 1 <= options.devices <= 1024:
         p.error(f"--devices must be from 1 to 1024, got {options.devices}")
+    runtime.set_devices(options.devices)
     with p.checked():
         return make_plans(options.preset, presets.PRESETS[options.preset or "paper"], options), options
 

@@ -185,11 +185,12 @@ def main(argv: list[str] | None = None) -> int:
     options = p.parse_args(argv)
     if options.devices is not None and not 1 <= options.devices <= 1024:
         p.error(f"--devices must be from 1 to 1024, got {options.devices}")
+    runtime.set_devices(options.devices)
     with p.checked():
         study = make_study(options)
     from experiments import grid, interventions_report, outcome
 
-    options.strategy = "auto"
+    options.strategy, options.preset = "auto", None
     facts = spec(options.dataset)
     runtime.configure(options.devices)
     try:

@@ -22,11 +22,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def configure(cpu_devices: int | None = None) -> None:
-    """Set the environment for many small networks: to be called before JAX is imported.
+def set_devices(cpu_devices: int | None = None) -> None:
+    """Set the environment for one host device per core with one thread each, which only a CPU backend notices.
 
-    One host device per core with one thread each, which only a CPU backend notices, and a persistent compilation cache
-    in the user's own cache folder (0700). A variable or XLA flag that the user has set wins.
+    To be called before JAX is imported, and so before a user's own activation is, which may import it. A variable or
+    XLA flag that the user has set wins.
 
     Args:
         cpu_devices: host devices; one per core if None.
@@ -37,6 +37,18 @@ def configure(cpu_devices: int | None = None) -> None:
     if "xla_force_host_platform_device_count" not in flags:
         os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cpu_devices or cores()))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def configure(cpu_devices: int | None = None) -> None:
+    """Set the environment for many small networks: to be called before JAX starts its backend.
+
+    `set_devices`, and a persistent compilation cache in the user's own cache folder (0700); a variable that the user
+    has set wins.
+
+    Args:
+        cpu_devices: host devices; one per core if None.
+    """
+    set_devices(cpu_devices)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         import platformdirs
 

@@ -38,7 +38,9 @@ def interval(values: Float[np.ndarray, " runs"]) -> Estimate:
 
 
 def spread(values: Float[np.ndarray, " runs"]) -> Estimate:
-    """The standard deviation (ddof 1) with its BCa bootstrap interval."""
+    """The standard deviation (ddof 1) with its BCa bootstrap interval; fewer than 3 runs are taken at their word."""
+    if len(values) < RUNS_FOR_AN_INTERVAL:
+        return Estimate(*[float(values.std(ddof=1))] * 3)
     return bca(
         (values.astype(float),), lambda x, axis: np.std(x, axis=axis, ddof=1), np.random.default_rng(0), 0.95, 9999
     )

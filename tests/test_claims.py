@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxact import claims
+from jaxact import claims, findings
 from jaxact.claims import CLAIMS, audit, below
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
@@ -140,3 +140,10 @@ def test_every_optimiser_has_to_fail():
 def test_fewer_than_64_cannot_be_ranked():
     part = {name: values for name, values in table(30, 97).items() if name.startswith("relu")}
     assert BY_ID["they are the worst"].ours({"mnist": part}).verdict == "undecided"
+
+
+def test_the_spread_of_two_runs_has_no_interval():
+    """Leaving one out, as BCa does, leaves none."""
+    assert findings.spread(np.array([1.0, 3.0])) == (2**0.5, 2**0.5, 2**0.5)
+    value, low, high = findings.spread(np.arange(9.0))
+    assert low < value < high

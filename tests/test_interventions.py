@@ -1,7 +1,11 @@
 """Interventions: each changes one thing, pairs seeds, and its effect equals hand arithmetic on made-up records."""
 
 import csv
+import os
+import subprocess
+import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from experiments.interventions import INTERVENTIONS, groups, make_study, parser
 from jaxact import activations, records
 from jaxact.config import Config
 
+ROOT = Path(__file__).resolve().parent.parent
 BASE = Config(activations=("relu", "sigmoid", "relu"))
 META = dict.fromkeys(("processor", "cores", "backend", "device", "devices", "python", "strategy", "call_size"), "?")
 META |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}}
@@ -144,3 +149,38 @@ def test_mistakes_are_one_line_and_nothing_is_written(tmp_path, capsys, options,
     error = capsys.readouterr().err
     assert caught.value.code == 2 and message in error and error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+DEVICES = """
+import sys
+from experiments import {module}
+try:
+    {module}.main(sys.argv[1:])
+except SystemExit:
+    pass
+import jax
+print("devices:", len(jax.devices()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "argv"),
+    [
+        ("interventions", ["--only", "half_tanh", "--dataset", "digits", "--report-only"]),
+        ("grid", ["--activations", "relu", "experiments.interventions:half_tanh", "--dry-run"]),
+    ],
+)
+def test_a_function_of_ones_own_that_loads_jax_does_not_cost_the_devices(tmp_path, module, argv):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JAX", "XLA"))}
+    code = [sys.executable, "-c", DEVICES.format(module=module), *argv, "--devices", "3", "--out", tmp_path / "out"]
+    environment |= {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(code, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout.endswith("devices: 3\n"), done.stderr
+
+
+@pytest.mark.slow
+def test_a_real_run_on_digits_trains_both_sides_and_reports(tmp_path):
+    argv = ["--dataset", "digits", "--configs", "relu-sigmoid-relu", "--only", "linear", "--seeds", "2"]
+    assert interventions.main([*argv, "--epochs", "1", "--out", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out" / "digits").glob("*.npz"))) == 2
+    assert "| relu-sigmoid-relu |       linear |     2 |" in (tmp_path / "out" / "report.md").read_text()
