@@ -42,7 +42,7 @@ def test_plotly_accepts_every_panel(small):
             coloured = json.dumps(panel, allow_nan=False).replace('"@bad"', '"Reds"').replace('"@spread"', '"Blues"')
             for name in ("c0", "c1", "c2", "c3", "c4", "c5", "muted", "ink"):
                 coloured = coloured.replace(f'"@{name}"', '"#123456"')
-            go.Figure(json.loads(coloured))  # Plotly checks every property
+            assert go.Figure(json.loads(coloured)).data  # Plotly checks every property
 
 
 def test_text_is_text_for_plotly():
