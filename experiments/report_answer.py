@@ -13,11 +13,12 @@ from experiments.report_inside import control_of
 from experiments.report_outcome import Outcome, Row, can_die, laddered, order
 from experiments.report_records import Grid, title_of
 from experiments.report_shapes import Table
+from experiments.table import counted
 from jaxact import claims
 from jaxact.records import Record
 from jaxact.statistics import clopper_pearson
 
-NAMED, SHOWN_EFFECTS = 5, 3
+NAMED, SHOWN_EFFECTS, MOST_GROUPS = 5, 3, 2
 ALL_OFF = 0.9
 """Share of the lost classes with an output that is off from which on dead outputs are said to be why."""
 SIMILAR = 2.0
@@ -58,26 +59,40 @@ def answer(grid: Grid, found: Outcome, effects: Sequence[Effect]) -> Answer:
 def pattern(grid: Grid, failing: Sequence[Row]) -> str:
     """What the failing combinations have in common and the others do not, as the end of a sentence.
 
-    The layers that are fixed are those of the largest group of combinations that fail without exception.
+    The layers that are fixed are those of the largest groups of combinations that fail without exception, two at most;
+    where these are less than half of what fails, nothing is said.
+    """
+    names = {row.name for row in failing}
+    rest, groups = set(names), []
+    while len(groups) < MOST_GROUPS and (best := _group(grid, failing, rest))[0]:
+        groups.append(best)
+        rest -= set(best[0])
+    if len(failing) == len(grid.records) or 2 * len(rest) > len(names):
+        return ""
+    alone = {k: level[0] for k, level in enumerate(grid.levels) if len(level) == 1}
+    words = [_words(grid, fixed | alone) for _, fixed in groups]
+    if not rest:
+        return f": exactly those {', and those '.join(words)}"
+    every = ["both" if len(alike) == 2 else f"all {len(alike)}" for alike, _ in groups]
+    told = ", ".join(f"{n} {what}" for n, what in zip(every, words, strict=True))
+    return f": {told}, and " + (" and ".join(sorted(rest)) if len(rest) < 3 else f"{len(rest)} more")
+
+
+def _group(grid: Grid, failing: Sequence[Row], rest: set[str]) -> tuple[list[str], dict[int, str]]:
+    """The levels of some layers with which everything fails, and those combinations.
+
+    Those with most of `rest`; fewer layers before more, later ones before earlier. Nothing where that is one alone.
     """
     factors, names = range(len(grid.levels)), {row.name for row in failing}
-    if len(failing) == len(grid.records):
-        return ""
     best: tuple[list[str], dict[int, str]] = ([], {})
-    for places in (p for size in factors[1:] for p in itertools.combinations(factors, size)):
+    for places in (p for size in factors[1:] for p in reversed([*itertools.combinations(factors, size)])):
         for row in failing:
             fixed = {k: _level(grid, row.record, k) for k in places if len(grid.levels[k]) > 1}
             alike = [name for name, r in grid.records.items() if all(_level(grid, r, k) == a for k, a in fixed.items())]
-            if fixed and len(alike) > max(1, len(best[0])) and names.issuperset(alike):
+            more = len(rest.intersection(alike)) > max(1, len(rest.intersection(best[0])))
+            if fixed and more and names.issuperset(alike):
                 best = alike, fixed
-    if not best[0]:
-        return ""
-    rest = sorted(names.difference(best[0]))
-    words = _words(grid, best[1] | {k: level[0] for k, level in enumerate(grid.levels) if len(level) == 1})
-    if not rest:
-        return f": exactly those {words}"
-    every = "both" if len(best[0]) == 2 else f"all {len(best[0])}"
-    return f": {every} {words}, and " + (" and ".join(rest) if len(rest) < 3 else f"{len(rest)} more")
+    return best
 
 
 def _level(grid: Grid, record: Record, factor: int) -> str:
@@ -110,7 +125,7 @@ def _which(grid: Grid, found: Outcome) -> str:
         first = partly[0]
         runs = int((first.case.never > 0).sum())
         milder = (
-            f" Milder: {len(partly)} of them lose a class in some runs, {first.name} in {runs} of {len(first.failed)} "
+            f" Milder: {len(partly)} of them lose{'s' * (len(partly) == 1)} a class in some runs, {first.name} in {runs} of {len(first.failed)} "  # noqa: E501
             f"({_mean(first)})."
         )
     return f"{names}{more}.{others}{milder} {_limit(grid, found)}"
@@ -134,7 +149,7 @@ def _often(found: Outcome) -> str:
     if np.isfinite(accuracy).sum() > 1:
         told += f". Their seeds reach from {np.nanmin(accuracy):.1f} to {np.nanmax(accuracy):.1f} %"
     return (
-        f"{told}. Of the others, {others_failed or 'none'} of {others} runs fail{'s' * (not others_failed)}."
+        f"{told}. Of the others, {others_failed or 'none'} of {others} runs fail{'s' * (others_failed < 2)}."
         if rest
         else f"{told}."
     )
@@ -149,7 +164,7 @@ def _no_failure(found: Outcome) -> list[str]:
     if not losing:
         return ["Every network predicts every class: there is no failure to explain."]
     return [
-        f"{len(losing)} of the combinations lose a class in some runs, without failing: "
+        f"{len(losing)} of the combinations lose{'s' * (len(losing) == 1)} a class in some runs, without failing: "
         f"{', '.join(row.name for row in losing[:NAMED])}{' …' * (len(losing) > NAMED)}."
     ]
 
@@ -180,7 +195,7 @@ def _outputs(failing: Sequence[Row]) -> list[str]:
         sum(int(values(row).sum()) for row in failing) for values in (lambda r: r.off, lambda r: r.case.lost_at_start)
     )
     share = off / lost
-    lead = "**Because their output units are dead**" if share >= ALL_OFF else "Dead output units are a part of it"
+    lead = "**Their output units are dead**" if share >= ALL_OFF else "Dead output units are a part of it"
     rest = (
         ""
         if share >= ALL_OFF
@@ -197,28 +212,31 @@ def _outputs(failing: Sequence[Row]) -> list[str]:
             [f(row) for row in known] for f in (lambda r: r.case.predicted_dead, lambda r: r.case.dead[:, 0].mean())
         )
         told.append(
-            f"Theory expects it from the activations alone: {_span(expected)} dead outputs at the start, measured "
-            f"{_span(seen)}."
+            f"Theory expects it before any training, from the activations, the initialiser and two numbers of the data: "  # noqa: E501
+            f"{_span(expected)} dead outputs at the start, measured {_span(seen)}."
         )
     return told
 
 
 def _gradient(grid: Grid, found: Outcome) -> list[str]:
-    """Whether the gradient is to blame: the control with the same hidden layers and its attenuation."""
+    """Whether the gradient is to blame: the control with the same hidden layers and its attenuation.
+
+    Nothing is said where some control fails too; a combination without one is left out and counted as such.
+    """
     if len(grid.config.activations) < 2:
         return []
     cases = {name: row.case for name, row in found.rows.items()}
-    controls = [control_of(row, found) for row in found.failing]
-    if not all(control and not control.fails for control in controls):
+    beside = [(row, control) for row in found.failing if (control := control_of(row, found))]
+    if not beside or any(control.fails for _, control in beside):
         return []
-    verdicts = [judge(row.case, cases) for row in found.failing]
+    verdicts = [judge(row.case, cases) for row, _ in beside]
     ratios = [v.attenuation / v.control_attenuation for v in verdicts]
-    told = f"behind the same hidden layers another output reaches {_span([c.summary.mean for c in controls if c])} %"
+    part = f" ({len(beside)} of the {len(found.failing)} have such a control)" * (len(beside) < len(found.failing))
+    told = f"behind the same hidden layers another output reaches {_span([c.summary.mean for _, c in beside])} %{part}"
     if all(1 / SIMILAR < ratio < SIMILAR for ratio in ratios):
         return [
-            f"**Not because the gradient vanishes**: {told}, with a gradient attenuated as much on its way to the "
-            f"first layer "
-            f"(ratio {_span(ratios, '.2f')})."
+            f"**A vanishing gradient does not explain it**: {told}, with a gradient attenuated as much on its way to "
+            f"the first layer (ratio {_span(ratios, '.2f')})."
         ]
     return [f"{told[0].upper()}{told[1:]}."]
 
@@ -231,11 +249,13 @@ def _cause(effects: Sequence[Effect]) -> list[str]:
         own = [effect for effect in effects if effect.intervention == name]
         before, after = (float(np.mean([getattr(e, when).accuracy for e in own])) for when in ("before", "after"))
         what = INTERVENTIONS[name].text.split(":")[0]
-        told.append((after - before, f"{what}, {before:.1f} → {after:.1f} %"))
+        told.append((after - before, f"{what} ({before:.1f} → {after:.1f} %)"))
     told.sort(reverse=True)
     listed = "; ".join(text for _, text in told[:SHOWN_EFFECTS])
     rest = f"; least: {told[-1][1]}" if len(told) > SHOWN_EFFECTS else ""
-    return [f"**Tested by changing one thing, the seeds kept**: {listed}{rest}."]
+    bases = len({effect.base for effect in effects})
+    where = f"mean accuracy of {counted(bases, 'combination')} ending in (sigmoid, relu)"
+    return [f"**Tested by changing one thing, the seeds kept**, {where}: {listed}{rest}."]
 
 
 def _span(values: Sequence[float], form: str = ".1f") -> str:

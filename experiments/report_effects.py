@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -82,6 +83,9 @@ def _effects_figure(found: Sequence[Effect]) -> Figure:
     for effect in found:
         means.setdefault(effect.intervention, []).append(effect.difference.value)
     names = sorted(means, key=lambda name: -float(np.mean(means[name])))
+    ends = [0.0, *(end for e in found for end in (e.difference.low, e.difference.high) if np.isfinite(end))]
+    room = 0.04 * (max(ends) - min(ends)) or 1.0
+    limits = (min(ends) - room, max(ends) + room)
     panels = []
     for base in bases:
         own = {effect.intervention: effect for effect in found if effect.base.name == base}
@@ -91,7 +95,7 @@ def _effects_figure(found: Sequence[Effect]) -> Figure:
         dots = Dots([d.value for d in differences], [float(i) for i in places], base, "c0", 1, 8, "circle", notes,
                     [d.low for d in differences], [d.high for d in differences])  # fmt: skip
         zero = Line((0, 0), (-0.6, len(names) - 0.4), "", "muted", 1.5)
-        panels.append(Panel(base, "points", "", [zero, dots], categories=names))
+        panels.append(Panel(base, "points", "", [zero, dots], limits, categories=names))
     return Figure(
         "interventions", "Effect of changing one thing",
         "Mean paired difference with its 95 % interval (BCa), interventions by their mean effect. "
@@ -121,8 +125,8 @@ def interactions(grid: Grid, found: Outcome) -> Section:
     ]
     note = (
         "Functional ANOVA of the accuracies, the noise of the seeds removed; intervals resample whole seeds. A "
-        "main effect "
-        "is what a layer's activation does on average over the others; an interaction is what only the pair does."
+        "main effect is what a layer's activation does on average over the others; an interaction is what only the "
+        "pair does. The estimates are unbiased, so that one of a share near 0 can be below 0."
     )
     largest = max(split.components, key=lambda c: c.share)
     interval = "" if np.isnan(largest.low) else f" ({100 * largest.low:.0f} to {100 * largest.high:.0f} %)"
@@ -131,14 +135,22 @@ def interactions(grid: Grid, found: Outcome) -> Section:
         f"between the combinations{interval}; interactions of two or more layers together for "
         f"{100 * sum(c.share for c in split.components if ':' in c.name):.0f} %."
     )
-    files = [Table("variance", "Shares of the variance", ("effect", "share %", "low", "high"), shares, note)]
-    return Section("interactions", title, [text], [_effects_of_layers(grid, split, table)], files)
+    main, pairs = _measured(grid, split, table)
+    files = [
+        Table("variance", "Shares of the variance", ("effect", "share %", "low", "high"), shares, note),
+        _points(grid, [*main, *pairs]),
+    ]
+    return Section("interactions", title, [text], [_effects_of_layers(grid, split, main, pairs)], files)
 
 
 def _not_factorial(grid: Grid, found: Outcome) -> str:
     single = [name for name, level in zip(grid.labels, grid.levels, strict=True) if len(level) < 2]
     if grid.missing or single:
-        what = f"{' and '.join(single)} with one activation only" if single else f"{len(grid.missing)} are missing"
+        what = (
+            f"{' and '.join(single)} with one activation only"
+            if single
+            else f"{len(grid.missing)} {'is' if len(grid.missing) == 1 else 'are'} missing"
+        )
         return f"Main effects and interactions need every combination of the activations: {what}."
     if not grid.seeds:
         return "Main effects and interactions need seeds that all combinations share; there are none."
@@ -147,7 +159,54 @@ def _not_factorial(grid: Grid, found: Outcome) -> str:
     return ""
 
 
-def _effects_of_layers(grid: Grid, split: Decomposition, table: np.ndarray) -> Figure:
+class _Points(NamedTuple):
+    """One factor's effects, or those of two beyond their own, and their intervals, none of a single seed."""
+
+    factors: tuple[int, ...]
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def sure(self) -> np.ndarray:
+        """Where the interval leaves out 0."""
+        return (self.low > 0) | (self.high < 0)
+
+
+def _measured(grid: Grid, split: Decomposition, table: np.ndarray) -> tuple[list[_Points], list[_Points]]:
+    """Main effects of the layers, and the interactions of pairs, the strongest first."""
+    layers = range(len(grid.levels))
+    pairs = sorted(
+        itertools.combinations(layers, 2),
+        key=lambda pair: -float(np.mean(np.square(split.effects[":".join(grid.labels[k] for k in pair)]))),
+    )
+    main, both = ([_estimated(table, f) for f in of] for of in ([(k,) for k in layers], pairs[:MOST_PAIRS]))
+    return main, both
+
+
+def _estimated(table: np.ndarray, factors: tuple[int, ...]) -> _Points:
+    effect = _per_seed(table, factors)
+    mean = effect.mean(0)
+    found = _estimates(effect.reshape(len(effect), -1))
+    low, high = (np.array([getattr(e, end) for e in found]) for end in ("low", "high"))
+    none = np.full(mean.shape, np.nan)
+    return _Points(factors, mean, *((v.reshape(mean.shape) if found else none) for v in (low, high)))
+
+
+def _points(grid: Grid, effects: Sequence[_Points]) -> Table:
+    rows = []
+    for effect in effects:
+        name = " × ".join(grid.labels[k] for k in effect.factors)
+        for place in np.ndindex(effect.mean.shape):
+            levels = " × ".join(grid.levels[k][i] for k, i in zip(effect.factors, place, strict=True))
+            numbers = (effect.mean[place], effect.low[place], effect.high[place])
+            rows.append([name, levels, *("–" if np.isnan(v) else f"{v:+.2f}" for v in numbers)])
+    note = "Points of accuracy, means over the seeds with their 95 % intervals (BCa)."
+    head = ("effect", "activations", "points", "low", "high")
+    return Table("effects", "Effects in points, with intervals", head, rows, note)
+
+
+def _effects_of_layers(grid: Grid, split: Decomposition, main: Sequence[_Points], pairs: Sequence[_Points]) -> Figure:
     shares = split.components
     known = not np.isnan(shares[0].low)
     bars = Dots(
@@ -157,46 +216,41 @@ def _effects_of_layers(grid: Grid, split: Decomposition, table: np.ndarray) -> F
     zero = Line((0, 0), (-0.6, len(shares) - 0.4), "", "muted", 1.5)
     panels = [Panel("variance explained", "% of the variance", "", [zero, bars],
                     categories=[c.name.replace(":", " × ") for c in shares])]  # fmt: skip
-    pairs = sorted(
-        itertools.combinations(range(len(grid.levels)), 2),
-        key=lambda pair: -float(np.mean(np.square(split.effects[":".join(grid.labels[k] for k in pair)]))),
-    )
-    panels += [_main_effects(grid, table), *(_interaction(grid, table, *pair) for pair in pairs[:MOST_PAIRS])]
+    most = max((float(np.abs(pair.mean).max()) for pair in pairs), default=0.0) or 1.0
+    panels += [_main_effects(grid, main), *(_interaction(grid, pair, most) for pair in pairs)]
     return Figure(
         "interactions", "Main effects and interactions",
         "First: what share of the differences between combinations each layer explains alone and which only layers "
         "together, with 95 % intervals. Second: what an activation does on average in each layer. Then: what two "
         "layers "
-        "do beyond the sum of their own effects, in points, the strongest pair first; below 0 the pair is worse "
-        "than its "
-        "parts; *: the 95 % interval over the seeds leaves out 0.",
+        "do beyond the sum of their own effects, in points, the strongest pair first; one colour scale for "
+        "all; below 0 the pair is worse than its parts; *: the 95 % interval over the seeds leaves out 0.",
         f"Variance shares of {len(shares)} effects, the main effects of the layers and tables of their interactions.",
         panels, 3,
         [(label, COLOURS[k % len(COLOURS)], SYMBOLS[k % len(SYMBOLS)]) for k, label in enumerate(grid.labels)],
     )  # fmt: skip
 
 
-def _main_effects(grid: Grid, table: np.ndarray) -> Panel:
+def _main_effects(grid: Grid, effects: Sequence[_Points]) -> Panel:
     names = list(dict.fromkeys(name for level in grid.levels for name in level))
     marks = []
     for k, (label, level) in enumerate(zip(grid.labels, grid.levels, strict=True)):
-        effect = _per_seed(table, (k,))
-        found = _estimates(effect)
+        own = effects[k]
+        known = np.isfinite(own.low).all()
         y = [names.index(name) + 0.22 * (k - (len(grid.levels) - 1) / 2) for name in level]
-        marks.append(Dots(effect.mean(0), y, label, COLOURS[k % len(COLOURS)], 1, 8, SYMBOLS[k % len(SYMBOLS)], level,
-                          [e.low for e in found], [e.high for e in found]))  # fmt: skip
+        marks.append(Dots(own.mean, y, label, COLOURS[k % len(COLOURS)], 1, 8, SYMBOLS[k % len(SYMBOLS)], level,
+                          own.low if known else (), own.high if known else ()))  # fmt: skip
     zero = Line((0, 0), (-0.6, len(names) - 0.4), "", "muted", 1.5)
     return Panel("main effects", "points", "", [zero, *marks], categories=names)
 
 
-def _interaction(grid: Grid, table: np.ndarray, i: int, j: int) -> Panel:
-    effect = _per_seed(table, (i, j))
-    both = effect.mean(0)
-    found = [e.low > 0 or e.high < 0 for e in _estimates(effect.reshape(len(effect), -1))]
-    sure = np.reshape(found or [False] * both.size, both.shape)
-    text = [[f"{v:+.1f}{'*' * bool(s)}" for v, s in zip(*row, strict=True)] for row in zip(both, sure, strict=True)]
-    most = float(np.abs(both).max()) or 1.0
-    heat = Heat(both, grid.levels[j], grid.levels[i], text, -most, most, "interaction", "signed")
+def _interaction(grid: Grid, effect: _Points, most: float) -> Panel:
+    i, j = effect.factors
+    text = [
+        [(f"{v:+.1f}" if abs(v) >= 0.05 else "0.0") + "*" * bool(s) for v, s in zip(*row, strict=True)]
+        for row in zip(effect.mean, effect.sure, strict=True)
+    ]
+    heat = Heat(effect.mean, grid.levels[j], grid.levels[i], text, -most, most, "interaction", "signed")
     return Panel(f"{grid.labels[i]} × {grid.labels[j]}", grid.labels[j], grid.labels[i], [heat])
 
 

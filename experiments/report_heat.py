@@ -109,9 +109,7 @@ def views(grid: Grid, found: Outcome) -> list[View]:
         )  # fmt: skip
     if dead and max(dead) >= 0.05:
         most = max(dead)
-        caption = (
-            "Output units that mean-field theory expects to be dead before the first step, from the activations alone."
-        )
+        caption = "Output units that mean-field theory expects to be dead before the first step, of those there are."
         made.append(
             _view(grid, found, "theory", "Predicted dead outputs", caption, "0", f"{most:.1f}",
                   lambda r: r.case.predicted_dead, ".1f", lambda v: v / most)
@@ -154,7 +152,7 @@ def figures(grid: Grid, found: Outcome) -> list[Figure]:
     captions = {
         "mean": "Read it for the dark cells: {fails}.",
         "spread": "Where it is dark, the seed decides how well a combination trains.",
-        "theory": "From the activations alone, before any training; compare with the mean accuracy.",
+        "theory": "Known before any training; compare with the mean accuracy.",
     }
     rows, columns = axes(grid)
     fails = ", ".join(row.name for row in found.failing[:4]) or "there are none"

@@ -61,6 +61,16 @@ def _median_log(values: np.ndarray) -> np.ndarray:
     return np.array([np.nanmedian(c) if np.isfinite(c).any() else np.nan for c in known.T])
 
 
+def _one_scale(panels: Sequence[Panel]) -> list[Panel]:
+    """Logarithmic panels that are read against each other, with the same limits."""
+    values = np.array([v for panel in panels for mark in panel.marks if isinstance(mark, Line) for v in mark.y], float)
+    values = values[np.isfinite(values) & (values > 0)]
+    if not len(values):
+        return list(panels)
+    room = max(1.3, (values.max() / values.min()) ** 0.04)
+    return [panel._replace(y_range=(float(values.min() / room), float(values.max() * room))) for panel in panels]
+
+
 def health(grid: Grid, found: Outcome) -> Figure:
     """Dead units, saturated pre-activations and gradient norm, per layer over the epochs."""
     layers = len(grid.config.widths)
@@ -77,12 +87,15 @@ def health(grid: Grid, found: Outcome) -> Figure:
             panels.append(
                 Panel(title, "epoch", label, marks, None, None if log else (-3, 103), log_y=log, whole_x=True)
             )
+    panels[-layers:] = _one_scale(panels[-layers:])
+    control = control_of(found.failing[0], found) if found.failing else None
+    told = f" Compare {found.failing[0].name} with {control.name}, which has the same hidden layers." if control else ""
     return Figure(
         "health", "Dead units, saturation and gradients by layer",
         "Means over the seeds (gradients: medians; an exact 0 is drawn at 1e−12). Dead: slope 0 on the whole test set. "
-        "Saturated: slope below 5 % of its largest. Gradient: √E‖∂ℓ/∂h‖² at the layer's pre-activations. Compare the "
-        "failing combinations with the control that has the same hidden layers: where do they part?",
-        f"Nine kinds of curves over the epochs for {len(found.rows)} combinations, the failing ones in colour.",
+        "Saturated: slope below 5 % of its largest. Gradient: √E‖∂ℓ/∂h‖² at the layer's pre-activations, one scale for "
+        f"all layers.{told}",
+        f"{len(panels)} panels of curves over the epochs for {len(found.rows)} combinations, the failing ones in colour.",  # noqa: E501
         panels, layers, _legend(found),
     )  # fmt: skip
 
@@ -98,6 +111,7 @@ def spectra(grid: Grid, found: Outcome) -> Figure:
         panels.append(
             Panel(f"∂ output / ∂ input {when}", "number of the singular value", "singular value", marks, log_y=True)
         )
+    panels = _one_scale(panels)
     layers = len(grid.config.widths)
     for when, i in (("at the start", 0), ("after the last epoch", -1)) if layers > 1 else ():
         marks = [
@@ -108,14 +122,14 @@ def spectra(grid: Grid, found: Outcome) -> Figure:
         panels.append(
             Panel(f"gain into each layer {when}", "layer", "(1/n)‖∂h(l)/∂h(l−1)‖²", marks, log_y=True, whole_x=True)
         )
+    panels[2:] = _one_scale(panels[2:])
     return Figure(
         "spectra", "Jacobians",
         "Above: singular values of the end-to-end Jacobian, largest first, median over seeds and 16 images. Where "
         "they drop "
-        "to 1e−7 or less they are 0 up to rounding: directions in which the output does not move. "
-        "Below: how much a layer's pre-activations move with those before, squared. The records hold no spectra of "
-        "single "
-        "layers.",
+        "to 1e−7 or less they are 0 up to rounding (an exact 0 is drawn at 1e−12): directions in which the output does "
+        "not move. Below: how much a layer's pre-activations move with those before, squared. The records hold no "
+        "spectra of single layers: `python -m experiments.jacobian` measures those.",
         f"Singular values and layer gains of {len(found.rows)} combinations, the failing ones in colour.",
         panels, 2, _legend(found),
     )  # fmt: skip

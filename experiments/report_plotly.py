@@ -42,10 +42,10 @@ def _axis(title: str, log: bool, limits: tuple[float, float] | None, values: Ite
     axis: dict[str, Any] = {"title": {"text": _text(title)}}
     if log:
         axis |= {"type": "log", "exponentformat": "power"}
-        shown = [v for part in values for v in part if v > 0]
+        shown = list(limits or [v for part in values for v in part if v > 0])
         decades = math.log10(max(shown) / min(shown)) if shown else 0
-        if decades > 2:  # Plotly's own ticks count 2 and 5 as well
-            axis["dtick"] = math.ceil(decades / 5)
+        if decades > 0.7:  # Plotly's own ticks number every digit of a decade
+            axis["dtick"] = math.ceil(decades / 5) if decades > 2 else "D2"
     if limits:
         axis["range"] = [math.log10(x) for x in limits] if log else list(limits)
     return axis

@@ -74,14 +74,14 @@ def _beside_figure(rows: Sequence[ComparisonRow]) -> Figure:
 def repeated() -> Section:
     """The runs of the published tables that repeat another run, digit for digit."""
     panels, told = [], []
-    for name in ("mnist_mlp", "mnist_mlp_batchnorm"):
+    for name, title in (("mnist_mlp", "MNIST"), ("mnist_mlp_batchnorm", "MNIST with batch norm")):
         table = published.load_table(name)
         panels.append(_equal_rows(table))
         repeats = sorted({pair.second for pair in published.duplicate_runs(table)})
         families = published.run_families(table)
         told.append(
-            f"{name}: {len(table.runs)} runs, of which {', '.join(repeats)} repeat an earlier one in every row; "
-            f"{len(families)} families of runs differ by more than rounding."
+            f"{title}: {len(table.runs)} runs are printed; runs {', '.join(map(str, repeats))} repeat an earlier one "
+            f"digit for digit in every row, and {len(families)} are left that differ by more than rounding."
         )
     adadelta, adagrad = published.load_table("mnist_mlp_adadelta"), published.load_table("mnist_mlp_adagrad")
     pair = published.compare_runs(adadelta, adagrad)[0]
@@ -124,9 +124,9 @@ def audited(material: Material) -> Section:
         "nothing was run; – where the claim is about the published runs only."
     )
     text = (
-        f"On its own figures {sum(r[1] == 'true' for r in rows)} of {len(rows)} sentences hold and "
-        f"{sum(r[1] == 'false' for r in rows)} do not; ours decide {len(judged)}, of which "
-        f"{sum(r[3] == 'true' for r in judged)} hold."
+        f"On the study's own figures {sum(r[1] == 'true' for r in rows)} of {len(rows)} sentences hold, "
+        f"{sum(r[1] == 'false' for r in rows)} do not, and the rest stay undecided; our runs decide {len(judged)}, of "
+        f"which {sum(r[3] == 'true' for r in judged)} hold."
     )
     return Section("claims", "The study's claims", [text], (), [Table("claims", "Claims audited", header, rows, note)])
 

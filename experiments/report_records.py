@@ -12,6 +12,7 @@ import numpy as np
 from experiments.interventions import FAILING, INTERVENTIONS, STUDY
 from experiments.outcome import protocol_text
 from experiments.plan import Plan
+from experiments.table import counted
 from jaxact import records
 from jaxact.architectures import combinations as lenets
 from jaxact.config import Config, select
@@ -222,23 +223,25 @@ def complaints(material: Material, grid: Grid) -> list[str]:
     told = []
     total = len(grid.records) + len(grid.missing)
     if grid.missing:
-        shown = ", ".join(grid.missing[:4]) + (" …" if len(grid.missing) > 4 else "")
-        told.append(f"{len(grid.missing)} of the {total} combinations of these activations have no record: {shown}.")
+        shown = ", ".join(grid.missing[:4]) + (" …" if len(grid.missing) > 4 else ".")
+        verb = "has" if len(grid.missing) == 1 else "have"
+        told.append(f"{len(grid.missing)} of the {total} combinations of these activations {verb} no record: {shown}")
     low, high = grid.seed_counts
     if low < high:
         counts = Counter(len(r.seeds) for r in grid.records.values())
         listed = ", ".join(f"{n} with {seeds}" for seeds, n in sorted(counts.items()))
-        told.append(f"Not every combination has the same seeds: {listed}; all share {len(grid.seeds)}.")
+        told.append(f"Not every combination has the same seeds: {listed}; all share {len(grid.seeds) or 'none'}.")
     c, plan = grid.config, grid.plan
     if c.limit_train:
         told.append(f"Cut: trained on {c.limit_train:,} of {plan.spec.train_size:,} examples.")
     if diverged := sum(int(r.diverged.sum()) for r in grid.records.values()):
-        told.append(f"{diverged} runs diverged: they are counted as failed and have no accuracy.")
-    if grid.others:
-        protocols = len({_protocol(r.config) for r in grid.others})
+        told.append(f"{counted(diverged, 'run')} diverged, counted as failed and without an accuracy.")
+    known = {new for _, _, new in interventions_of(r.config for r in grid.records.values())}
+    if mixed := [r for r in grid.others if r.config not in known]:
+        protocols = len({_protocol(r.config) for r in mixed})
         told.append(
-            f"Mixed: {len(grid.others)} records of {protocols} other protocols are among them; the figures are of the "
-            "protocol with most runs, the others are in their own table."
+            f"Mixed: {counted(len(mixed), 'record')} of {counted(protocols, 'other protocol')} besides; the figures "
+            "are of the protocol with most runs, the others are in their own table."
         )
     told += [f"Left out, cannot be read: {line}." for line in material.damaged]
     told += [f"Records disagree: {line}." for line in material.conflicts]

@@ -132,10 +132,14 @@ def steps(found: Outcome) -> Figure | None:
     told = ""
     known = np.isfinite(accuracy)
     if np.ptp(never[known]) and np.ptp(accuracy[known]):
-        told = f" The count alone explains R² = {line_r_squared(never[known].astype(float), accuracy[known]):.3f} of it"
-        told += f", which classes they are R² = {fit[2]:.3f}." if fit else "."
+        told = " A straight line fitted to the count of lost classes has "
+        told += f"R² = {line_r_squared(never[known].astype(float), accuracy[known]):.3f}."
     if fit:
-        measured, expected, _ = fit
+        measured, expected, r2 = fit
+        told += (
+            f" Right: from which classes are lost, nothing fitted, R² = {r2:.3f}; a is the mean accuracy of the runs "
+        )
+        told += "that predict every class (of the best combination, if none does)."
         ends = (0.0, 100.0)
         panels.append(Panel("", "a · (1 − share of the lost classes), %", "measured accuracy, %", [
             Line(ends, ends, "equal", "muted", 1.5),
@@ -154,7 +158,7 @@ def steps(found: Outcome) -> Figure | None:
 
 def _ladder_panel(found: Outcome, rows: Sequence[Row], color: dict[str, str]) -> Panel:
     classes = len(found.class_counts)
-    rungs = ladder([row.case for row in rows], found.class_counts.tolist())
+    rungs = [r for r in ladder([row.case for row in rows], found.class_counts.tolist()) if r.dead < classes]
     marks: list[Line | Dots] = []
     for rung in rungs:
         box = ([rung.dead - 0.42, rung.dead + 0.42, np.nan] * 2, [rung.low] * 2 + [np.nan] + [rung.high] * 2 + [np.nan])
@@ -169,5 +173,5 @@ def _ladder_panel(found: Outcome, rows: Sequence[Row], color: dict[str, str]) ->
                  SYMBOLS[i] if row.name in color else "circle", notes, jitter=0.26)
         )  # fmt: skip
     return Panel(
-        "", "classes never predicted", "test accuracy, %", marks, x_range=(-0.6, classes + 0.1), y_range=(0, 101)
+        "", "classes never predicted", "test accuracy, %", marks, x_range=(-0.6, classes - 0.4), y_range=(0, 101)
     )

@@ -145,9 +145,9 @@ def test_an_incomplete_mixed_set_says_so(tmp_path, capsys, undrawn):
     kept = [base[0].subset([0, 1]), *base[2:]]
     other = record(study("relu-relu-relu", **FEW, learning_rate=0.1), (0, 0))
     page, _ = reported(tmp_path, capsys, [*kept, other])
-    assert "1 of the 8 combinations of these activations have no record: relu-relu-sigmoid." in page.text
+    assert "1 of the 8 combinations of these activations has no record: relu-relu-sigmoid." in page.text
     assert "Not every combination has the same seeds: 1 with 2, 6 with 4; all share 2." in page.text
-    assert "Mixed: 1 records of 1 other protocols are among them" in page.text
+    assert "Mixed: 1 record of 1 other protocol besides" in page.text
     assert "Main effects and interactions need every combination" in page.text
     assert "Nothing was published for this protocol" in page.text
     (rows,) = (rows for label, rows in page.tables.items() if label == "Runs at other protocols")
@@ -163,7 +163,7 @@ def test_a_diverged_seed_shows_as_such(tmp_path, capsys, undrawn):
     assert rows["relu-relu-relu"]["diverged"] == "1" and rows["relu-relu-relu"]["runs failed"] == "1"
     assert rows["sigmoid-sigmoid-sigmoid"]["mean"] == "–" and rows["sigmoid-sigmoid-sigmoid"]["diverged"] == "4"
     assert page.payload["configs"]["relu-relu-relu"]["accuracy"][2] is None
-    assert "5 runs diverged: they are counted as failed and have no accuracy." in page.text
+    assert "5 runs diverged, counted as failed and without an accuracy." in page.text
     assert "sigmoid-sigmoid-sigmoid (all diverged)" in page.text and ">div.<" in page.html
     healthy = 100 * np.round(COUNTS * 0.98).sum() / 10_000
     assert float(rows["relu-relu-relu"]["mean"]) == pytest.approx(healthy, abs=0.005)

@@ -9,7 +9,7 @@ from experiments import report_effects
 from experiments.interventions import INTERVENTIONS
 from experiments.report_outcome import outcome
 from experiments.report_records import main_grid
-from jaxact.statistics import decompose
+from jaxact.statistics import bootstrap_mean, decompose
 
 
 def section(tmp_path, *groups):
@@ -55,12 +55,41 @@ def test_the_shares_are_those_of_the_decomposition(tmp_path):
     both = both - both.mean(0) - both.mean(1)[:, None] + both.mean()
     np.testing.assert_allclose(heat.z, both, atol=1e-9)
     assert heat.rows == grid.levels[1] and heat.columns == grid.levels[2]
+    heats = [panel.marks[0] for panel in shown.figures[0].panels[2:]]
+    most = max(np.abs(one.z).max() for one in heats)
+    assert len(heats) == 3 and all((one.low, one.high) == (-most, most) for one in heats)  # one scale: comparable
+    assert not any("-0.0" in text or "+0.0" in text for one in heats for row in one.text for text in row)
+
+
+def test_every_effect_has_its_interval_in_points(tmp_path):
+    _, shown, grid = section(tmp_path, small_set())
+    rows = shown.tables[1].rows
+    assert len(rows) == 3 * 2 + 3 * 4
+    table = np.stack([one.test_accuracy()[:, -1] for one in small_set()], 1).reshape(4, 2, 2, 2)
+    per_seed = table.mean((1, 2))[:, 0] - table.mean((1, 2, 3))  # the output's relu
+    (row,) = (row for row in rows if row[:2] == ["layer 3", "relu"])
+    interval = bootstrap_mean(per_seed, np.random.default_rng(1))  # other draws
+    np.testing.assert_allclose([float(x) for x in row[2:]], [per_seed.mean(), interval.low, interval.high], rtol=0.1)
+    assert all(float(row[3]) <= float(row[2]) <= float(row[4]) for row in rows)
+    single = [one.subset([0]) for one in small_set()]
+    _, shown, _ = section(tmp_path / "single", single)
+    assert all(row[3:] == ["–", "–"] for row in shown.tables[1].rows)
+
+
+def test_interventions_are_drawn_on_one_scale(tmp_path):
+    base = small_set()
+    changed = [record(INTERVENTIONS["linear"].change(one.config)) for one in base if "sigmoid-relu" in one.config.name]
+    effects, _, _ = section(tmp_path, base, changed)
+    panels = report_effects.intervened(effects).figures[0].panels
+    assert len(panels) == 2 and panels[0].x_range == panels[1].x_range
+    low, high = panels[0].x_range
+    assert all(low < e.difference.low and e.difference.high < high for e in effects) and low < 0
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda made: made[1:], "1 are missing"),
+        (lambda made: made[1:], "1 is missing"),
         (lambda made: [one for one in made if one.config.name.endswith("relu")], "layer 3 with one activation only"),
         (lambda made: [made[0].subset([0, 1]), made[1].subset([2, 3]), *made[2:]], "seeds that all combinations share"),
         (lambda made: [record(made[0].config, diverged=(1,)), *made[1:]], "some diverged"),

@@ -99,6 +99,8 @@ def test_strips_and_ladder_hold_every_run(small):
     shown = {mark.label: mark for mark in ladder.panels[0].marks if isinstance(mark, Dots)}
     assert {name for name in shown if name.endswith("sigmoid-relu")} == set(FAILING)
     assert shown["relu-sigmoid-relu"].x.tolist() == list(FAILING["relu-sigmoid-relu"])
+    rungs = [mark for mark in ladder.panels[0].marks if mark.label == "ladder"]
+    assert [round(float(np.nanmean(mark.x))) for mark in rungs] == list(range(10))  # some class is always predicted
     np.testing.assert_allclose(shown["relu-sigmoid-relu"].y, found.rows["relu-sigmoid-relu"].accuracy)
 
 
@@ -123,6 +125,22 @@ def test_health_is_the_mean_over_the_seeds(small):
     np.testing.assert_allclose(lines["sigmoid-sigmoid-relu"].y, 100 * dead.mean((0, 2)))
     gradients = {mark.label: mark for mark in panels[6].marks}["relu-relu-relu"].y
     np.testing.assert_allclose(gradients, 0.1, rtol=1e-6)
+    assert panels[6].y_range == panels[7].y_range == panels[8].y_range  # read against each other
+    low, high = panels[6].y_range
+    assert low < 0.1 and high > 1
+
+
+def test_a_png_of_few_colours_keeps_those_of_the_marks():
+    """Blue and green, and every other pair, stay apart however little of the picture they fill."""
+    wide = Heat(np.linspace(0, 100, 64).reshape(8, 8), list("abcdefgh"), list("abcdefgh"), [["9"] * 8] * 8, 0, 100)
+    dots = [Dots([0.0], [0.0], name, name, 1, 12) for name in report_static.INK]
+    panels = [Panel("", "", "", [mark]) for mark in (*dots, wide, wide._replace(scale="spread"))]
+    drawn = report_static.draw(Figure("colours", "", "", "", panels, 5))["png"]
+    with Image.open(io.BytesIO(drawn)) as image:
+        pixels = np.array(image.convert("RGB")).reshape(-1, 3).astype(int)
+    for name, colour in report_static.INK.items():
+        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert (np.abs(pixels - wanted).max(1) <= 12).sum() > 30, name
 
 
 def test_the_repeated_runs_are_those_of_the_defects():
