@@ -4,7 +4,7 @@
     python -m experiments.report runs/paper runs/interventions --out DIR      the second shows what repairs the failures
 
 Any grid of experiments.grid, complete or not. Writes report.html (self-contained, no network), figures/*.png and *.svg,
-tables/*.csv and *.md. Ten seconds for 64 combinations. Needs the extra `report`: pip install 'jaxact[report]'.
+tables/*.csv and *.md. Half a minute for 64 combinations. Needs the extra `report`: pip install 'jaxact[report]'.
 """
 
 import argparse

@@ -125,7 +125,8 @@ def _which(grid: Grid, found: Outcome) -> str:
         first = partly[0]
         runs = int((first.case.never > 0).sum())
         milder = (
-            f" Milder: {len(partly)} of them lose{'s' * (len(partly) == 1)} a class in some runs, {first.name} in {runs} of {len(first.failed)} "  # noqa: E501
+            f" Milder: {len(partly)} of them lose{'s' * (len(partly) == 1)} a class in some runs, {first.name} in "
+            f"{runs} of {len(first.failed)} "
             f"({_mean(first)})."
         )
     return f"{names}{more}.{others}{milder} {_limit(grid, found)}"
@@ -212,8 +213,8 @@ def _outputs(failing: Sequence[Row]) -> list[str]:
             [f(row) for row in known] for f in (lambda r: r.case.predicted_dead, lambda r: r.case.dead[:, 0].mean())
         )
         told.append(
-            f"Theory expects it before any training, from the activations, the initialiser and two numbers of the data: "  # noqa: E501
-            f"{_span(expected)} dead outputs at the start, measured {_span(seen)}."
+            "Theory expects it before any training, from the activations, the initialiser and two numbers of the "
+            f"data: {_span(expected)} dead outputs at the start, measured {_span(seen)}."
         )
     return told
 

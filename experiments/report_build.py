@@ -32,12 +32,12 @@ def build(material: Material, command: str) -> Report:
         ("Repairs", report_effects.intervened(effects)),
         ("Layers", report_effects.interactions(grid, found)),
         ("Published", report_published.beside(grid)),
-        ("Repeated runs", report_published.repeated()),
+        ("Repeats", report_published.repeated()),
         ("Claims", report_published.audited(material)),
-        ("All combinations", Section("table", "All combinations", (), (), [report_outcome.table(found)])),
+        ("Table", Section("table", "All combinations", (), (), [report_outcome.table(found)])),
     ]
     if others := report_effects.others(grid):
-        sections.append(("Other protocols", others))
+        sections.append(("Others", others))
     return Report(
         grid, found, answer(grid, found, effects), views(grid, found), figures(grid, found),
         complaints(material, grid) + ([reason] if (reason := why_not(grid)) else []), sections, run_line(grid),

@@ -95,7 +95,7 @@ def health(grid: Grid, found: Outcome) -> Figure:
         "Means over the seeds (gradients: medians; an exact 0 is drawn at 1e−12). Dead: slope 0 on the whole test set. "
         "Saturated: slope below 5 % of its largest. Gradient: √E‖∂ℓ/∂h‖² at the layer's pre-activations, one scale for "
         f"all layers.{told}",
-        f"{len(panels)} panels of curves over the epochs for {len(found.rows)} combinations, the failing ones in colour.",  # noqa: E501
+        f"{len(panels)} panels of curves over the epochs for {len(found.rows)} combinations, failing ones in colour.",
         panels, layers, _legend(found),
     )  # fmt: skip
 

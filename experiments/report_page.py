@@ -123,7 +123,8 @@ def _seeds(row: Row) -> dict[str, Any]:
 
     dead = row.case.dead
     return {
-        "said": told(row).removeprefix(f"{row.name}: ").capitalize(), "seeds": row.record.seeds.tolist(), "accuracy": plain(row.accuracy),  # noqa: E501
+        "said": told(row).removeprefix(f"{row.name}: ").capitalize(), "seeds": row.record.seeds.tolist(),
+        "accuracy": plain(row.accuracy),
         "never": row.case.never.tolist(), "dead_start": dead[:, 0].tolist(), "dead_end": dead[:, -1].tolist(),
         "curves": [plain(line) for line in row.record.test_accuracy()],
     }  # fmt: skip

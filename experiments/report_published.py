@@ -125,8 +125,8 @@ def audited(material: Material) -> Section:
     )
     text = (
         f"On the study's own figures {sum(r[1] == 'true' for r in rows)} of {len(rows)} sentences hold, "
-        f"{sum(r[1] == 'false' for r in rows)} do not, and the rest stay undecided; our runs decide {len(judged)}, of "
-        f"which {sum(r[3] == 'true' for r in judged)} hold."
+        f"{sum(r[1] == 'false' for r in rows)} do not, and the rest stay undecided; our runs decide "
+        + (f"{len(judged)}, of which {sum(r[3] == 'true' for r in judged)} hold." if judged else "none.")
     )
     return Section("claims", "The study's claims", [text], (), [Table("claims", "Claims audited", header, rows, note)])
 
