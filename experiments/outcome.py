@@ -132,15 +132,22 @@ def _products_ms(plan: Plan) -> float:
     return 1e3 * min(times) / cores()
 
 
-def protocol_text(plan: Plan) -> str:
-    """The protocol in one line, what was cut or changed against the named preset included."""
+def protocol_text(plan: Plan, found: Sequence[Record] = ()) -> str:
+    """The protocol in one line, what was cut or changed against the named preset included.
+
+    Args:
+        plan: the protocol, and the seeds it asks for.
+        found: the records that are told of, where they may have fewer seeds than that.
+    """
     c = plan.configs[0]
     n = c.limit_train or plan.spec.train_size
+    least, most = (f([len(r.seeds) for r in found] or [len(plan.seeds)]) for f in (min, max))
+    seeds = counted(most, "seed") if least == most else f"{least} to {most} seeds"
     text = (
         f"{c.dataset} ({n:,} of {plan.spec.train_size:,} training examples), "
         f"{architectures.describe(c.architecture, c.dataset, c.widths)}, batch norm {_layers(c)}, {c.init}, "
         f"{c.optimizer} lr {c.learning_rate:g} momentum {c.momentum:g}, batch {c.batch_size}, "
-        f"{counted(c.epochs, 'epoch')}, {counted(len(plan.seeds), 'seed')}"
+        f"{counted(c.epochs, 'epoch')}, {seeds}"
     )
     for said, part in (("cut by", plan.cut), ("changed:", plan.changed)):
         told = [f"{name}={_said(plan, name, value)}" for name, value in part.items()]

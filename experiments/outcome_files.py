@@ -83,11 +83,11 @@ def _write_report(plans: Sequence[Plan], every: Sequence[Record], command: str, 
     found = [record for part in own for record in part]
     runs = [run for record in found for run in record.meta["runs"]]
     rest = len(every) - len({record.config for record in found})
-    protocols = [f"- {protocol_text(each)}." for each in plans]
+    protocols = [protocol_text(each, part) for each, part in zip(plans, own, strict=True)]
     lines = [
         f"# {plan.out.name}: {counted(len(found), 'configuration')}, {counted(_runs(found), 'run')}",
         f"Command: `{command}`",
-        f"Protocol: {protocol_text(plan)}." if len(plans) == 1 else "Protocols:\n\n" + "\n".join(protocols),
+        f"Protocol: {protocols[0]}." if len(plans) == 1 else "Protocols:\n\n" + "\n".join(f"- {p}." for p in protocols),
         f"Data: {'; '.join(sorted({record.meta['data']['source'] for record in found}))}.",
         f"Made between {min(r['started_utc'] for r in runs)} and {max(r['started_utc'] for r in runs)}; "
         f"{timedelta(seconds=round(sum(r['seconds'] for r in runs)))} of training in all.",

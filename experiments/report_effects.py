@@ -26,7 +26,8 @@ HEADER = (
 NOTE = (
     "Means over the seeds that both have. Accuracy: percent after the last epoch, a diverged seed counted as "
     "chance. Effect: "
-    "mean paired difference in points with its 95 % interval (BCa). Dead: outputs with slope 0 on the whole test set."
+    "mean paired difference in points with its 95 % interval (BCa). Dead: outputs with slope 0 on the whole test set; "
+    "–: batch norm has not seen any data yet."
 )
 
 
@@ -73,7 +74,7 @@ def _effect_row(e: Effect) -> list[str]:
         s for field in ("never", "dead_start", "dead_end") for s in (getattr(e.before, field), getattr(e.after, field))
     ]
     accuracy = [f"{e.before.accuracy:.2f}", f"{e.after.accuracy:.2f}"]
-    shown = [f"{v:+.2f}" for v in numbers] + [f"{v:.2f}" for v in states]
+    shown = [f"{v:+.2f}" for v in numbers] + ["–" if np.isnan(v) else f"{v:.2f}" for v in states]
     return [e.base.name, e.intervention, str(len(e.seeds)), *accuracy, *shown]
 
 

@@ -255,4 +255,4 @@ def title_of(dataset: str) -> str:
 
 def protocol_line(grid: Grid) -> str:
     """The protocol in one line."""
-    return protocol_text(grid.plan)
+    return protocol_text(grid.plan, list(grid.records.values()))

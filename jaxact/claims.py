@@ -200,7 +200,8 @@ def ten_batch_norm_runs() -> Finding:
     """The batch-norm table holds ten independent runs."""
     table = load_table("mnist_mlp_batchnorm")
     families = published.run_families(table)
-    return Finding("true" if len(families) == 10 else "false", f"{len(families)} families of runs: {families}")
+    told = " and ".join(" ".join(family) for family in families)
+    return Finding("true" if len(families) == 10 else "false", f"{len(families)} families of runs: {told}")
 
 
 def optimizers_differ() -> Finding:

@@ -154,6 +154,22 @@ def test_a_layer_that_is_zero_is_noted_and_not_called_vanishing():
     assert found.main == "healthy" and "no gradient reaches Conv_0, Conv_1, Dense_0: a parameter" in str(found)
 
 
+def relu_output(weights, x):
+    return jax.nn.relu(x @ weights["kernel"] + weights["bias"][None])
+
+
+def test_a_single_dead_output_is_a_finding():
+    weights, x = {"kernel": jnp.eye(4, 10), "bias": jnp.ones(10).at[3].set(-100.0)}, batch(4)
+    found = jaxact.diagnose(relu_output, weights, x)
+    (verdict,) = found.verdicts
+    assert (found.main, verdict.number, verdict.limit) == ("dead outputs", pytest.approx(0.1), 0)
+    assert "1 of the 10 outputs" in str(found) and "linear output" in verdict.remedy and not found.notes
+    assert jaxact.diagnose(relu_output, weights | {"bias": jnp.ones(10)}, x).main == "healthy"
+    assert jaxact.diagnose(lambda w, x: relu_output(w, x).sum(-1, keepdims=True), weights, x).main == "healthy"
+    few = jaxact.diagnose(relu_output, weights, x[:8])
+    assert few.main == "healthy" and "1 of the 10 outputs" in str(few)
+
+
 def test_names_cannot_bring_html_into_a_notebook():
     found = jaxact.diagnose(lambda weights, x: x @ weights["<b onclick=x>&"], {"<b onclick=x>&": jnp.eye(4)}, batch(4))
     page = found._repr_html_()

@@ -144,6 +144,13 @@ def test_one_of_a_kind_is_not_said_in_the_plural(tmp_path):
     assert outcome.opening(plan, []).startswith("all done: 1 configuration x 1 seed in ")
 
 
+def test_records_of_fewer_seeds_than_planned_are_not_called_complete(tmp_path):
+    plan = plan_of(tmp_path, *TINY, "--epochs", "1", "--seeds", "4")
+    made = [make(plan.configs[0], [50.0, 60.0]), make(plan.configs[1], [50.0, 60.0, 70.0, 80.0])]
+    assert outcome.protocol_text(plan, made).endswith(", 1 epoch, 2 to 4 seeds")
+    assert outcome.protocol_text(plan, made[1:]).endswith(", 1 epoch, 4 seeds")
+
+
 def test_a_preset_that_is_lengthened_is_not_called_cut(tmp_path):
     text = outcome.protocol_text(plan_of(tmp_path, "--preset", "quick", "--epochs", "20", "--seeds", "2"))
     assert text.endswith("; cut by seeds=2; changed: epochs=20")

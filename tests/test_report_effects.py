@@ -29,6 +29,7 @@ def test_effects_are_paired_differences_over_shared_seeds(tmp_path):
     shown = report_effects.intervened([effect])
     (row,) = shown.tables[0].rows
     assert row[:3] == ["relu-sigmoid-relu", "batchnorm_last", "2"] and row[5] == f"{effect.difference.value:+.2f}"
+    assert row[11] == "–" and "nan" not in row  # dead at the start, before batch norm has seen data
     (dots,) = (mark for mark in shown.figures[0].panels[0].marks if mark.label)
     assert (list(dots.x), list(dots.low)) == ([effect.difference.value], [effect.difference.low])
 

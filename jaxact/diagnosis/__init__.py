@@ -79,7 +79,8 @@ def diagnose(
     values = np.asarray(images)
     constant = bool(np.all(values == values[:1])) and (len(values) > 1 or not np.any(values))
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
-    verdicts = judge(layers, examples=len(images), constant=constant, broken=broken)
+    outputs = (1, *subject.graph.shapes[subject.graph.output])[-1]
+    verdicts = judge(layers, outputs=outputs, examples=len(images), constant=constant, broken=broken)
     return Diagnosis(
         layers=layers,
         verdicts=tuple(verdicts),
@@ -159,7 +160,7 @@ def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: i
     if examples < FEW_EXAMPLES:
         notes.append(f"with {examples} examples a unit off by chance looks dead: give at least {FEW_EXAMPLES}")
     silent = [layer.name for layer in layers if layer.gain == 0]
-    if silent and not any(verdict.kind in ("dead", "saturated", "broken") for verdict in verdicts):
+    if silent and not any(verdict.kind in ("dead", "dead outputs", "saturated", "broken") for verdict in verdicts):
         notes.append(
             f"no gradient reaches {', '.join(silent)}: a parameter after it is 0, as in zero-initialised branches"
         )

@@ -6,6 +6,8 @@ The limits, and why a healthy network at a standard initialisation stays clear o
   them with probability at most ½. Over 64 examples that share half of their variance, the worst layer of 32 units in 30
   He-initialised ReLU networks had 0.34 dead in networks of five layers, 0.44 in networks of eight.
 * `FEW_EXAMPLES` 32. With fewer a unit off by chance is not told from a dead one, and the limit is `CERTAINLY_DEAD` 0.9.
+* A single dead output is a finding where there are at least 32 examples: a class that is never predicted, or a target
+  never reached. The outputs of a healthy network are rarely on the flat side of an activation at all.
 * `SATURATED_SHARE` ½ of the cases with |φ'| below 5 % of its supremum. A standard normal pre-activation saturates tanh
   in 3 % of the cases, the logistic sigmoid in 1e-5, hard_tanh in 32 %.
 * `LARGEST_GAIN` 1000 and `SMALLEST_GAIN` 1/1000, of the gradient's norm by a pre-activation over that by the last one:
@@ -32,6 +34,8 @@ REMEDIES = {
     "constant inputs": "check the data pipeline: examples that are all alike carry nothing to learn from",
     "dead": "raise the biases towards 0, initialise anew by He's rule, lower the learning rate, put a normalisation "
     "before the activation, or use one with a slope on both sides (leaky_relu, elu)",
+    "dead outputs": "take a linear output (softmax belongs into the loss), put a normalisation before the activation, "
+    "centre what the output layer receives (tanh for a sigmoid), or start from positive output biases",
     "saturated": "shrink the kernel (LeCun's or Glorot's initialisation), standardise the inputs, put a normalisation "
     "before the activation, or use one that does not saturate (relu)",
     "exploding": "shrink the initial kernels (He's or LeCun's rule by fan-in), normalise, scale residual branches by "
@@ -83,7 +87,7 @@ class Verdict(NamedTuple):
     """One finding.
 
     Attributes:
-        kind: "broken", "constant inputs", "dead", "saturated", "exploding" or "vanishing".
+        kind: "broken", "constant inputs", "dead", "dead outputs", "saturated", "exploding" or "vanishing".
         layer: the layer it is about; "" for the inputs.
         number: what was measured.
         limit: what it exceeds or falls below.
@@ -101,11 +105,14 @@ class Verdict(NamedTuple):
     because: str = ""
 
 
-def judge(layers: Sequence[LayerReport], *, examples: int, constant: bool, broken: tuple[str, int]) -> list[Verdict]:
+def judge(
+    layers: Sequence[LayerReport], *, outputs: int, examples: int, constant: bool, broken: tuple[str, int]
+) -> list[Verdict]:
     """The findings, causes first.
 
     Args:
         layers: in the order in which they are computed.
+        outputs: entries of the network's output; the last layer is the output layer if it has as many units.
         examples: size of the batch.
         constant: whether all examples are the same.
         broken: the first leaf of the variables with entries that are NaN or infinite, and how many it has.
@@ -114,6 +121,8 @@ def judge(layers: Sequence[LayerReport], *, examples: int, constant: bool, broke
         return [_broken(layers, *broken)]  # no other number means anything
     order = {layer.name: index for index, layer in enumerate(layers)}
     stopped = _stopped(layers, DEAD_SHARE if examples >= FEW_EXAMPLES else CERTAINLY_DEAD)
+    if layers[-1].units == outputs and examples >= FEW_EXAMPLES and layers[-1].name not in {v.layer for v in stopped}:
+        stopped += _dead_outputs(layers[-1])
     growing = _gradients(layers, {verdict.layer for verdict in stopped if verdict.kind == "saturated"})
     found = [*stopped, *growing]
     if (
@@ -162,6 +171,14 @@ def _stopped(layers: Sequence[LayerReport], limit: float) -> list[Verdict]:
             )
             found.append(_verdict("dead", layer.name, layer.dead, limit, text))
     return found
+
+
+def _dead_outputs(last: LayerReport) -> list[Verdict]:
+    if not last.dead > 0 or last.saturates:
+        return []
+    lost = f"{round(last.dead * last.units)} of the {last.units} outputs"
+    text = f"{lost} ({last.name}, {last.activation}) pass no gradient for any example and cannot learn"
+    return [_verdict("dead outputs", last.name, last.dead, 0, text)]
 
 
 def _gradients(layers: Sequence[LayerReport], saturated: set[str]) -> list[Verdict]:
