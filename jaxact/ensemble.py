@@ -131,9 +131,11 @@ class Ensemble:
         look = _probe_of(training.make_model(self.config, self.choices)) if probe else None
 
         def evaluate(state: Any, which: Any, test: Any, train: Any) -> tuple[training.Evaluation, Any]:
-            scores = program.evaluate(state, which, *test)
+            if look is None:
+                return program.evaluate(state, which, *test), None
             variables = {"params": state.params, "batch_stats": state.batch_stats}
-            return scores, look(variables, which, test[0], *train) if look else None
+            seen, sums = look(variables, which, test, *train)  # one pass over the test set for both
+            return sums._replace(loss=sums.loss / len(test[1])), seen
 
         start = over_members(program.initialise, self.mesh, self.strategy, (False, alone, True))
         epoch = over_members(
@@ -229,8 +231,9 @@ class Ensemble:
         return History(*(*stacked(infos), *stacked(evaluations)), probes=stacked(seen))
 
 
-def _probe_of(model: MLP | LeNet) -> Callable[..., Probe]:
-    return make_lenet_probe(model) if isinstance(model, LeNet) else make_probe(model)
+def _probe_of(model: MLP | LeNet) -> Callable[..., Any]:
+    score = training.evaluation_sums
+    return make_lenet_probe(model, score) if isinstance(model, LeNet) else make_probe(model, score)
 
 
 def run_jobs(ensemble: Ensemble, jobs: Sequence[Job], **options: Any) -> Iterator[tuple[Job, History]]:

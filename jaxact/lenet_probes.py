@@ -26,21 +26,17 @@ CHUNK = 50
 """Examples at a time: the patches of a chunk should stay in cache."""
 
 
-def make_lenet_probe(model: LeNet) -> Callable[..., Probe]:
-    """The probe of one member: (variables, which, test images, training images, training labels) → `Probe`.
-
-    Args:
-        model: the architecture; `variables` has its `params` and `batch_stats`.
-    """
+def make_lenet_probe(model: LeNet, score: probes.Score | None = None) -> Callable[..., Any]:
+    """The probe of one member; arguments and returns as of `probes.make_probe`."""
     ranges = np.array([catalogue.get(name).range or (-np.inf, np.inf) for name in model.choices], np.float32)
 
     def probe(
         variables: Any,
         which: Int[Array, " layers *halves"],
-        test: Float[Array, "tests features"],
+        test: Any,
         images: Float[Array, "examples features"],
         labels: Int[Array, " examples"],
-    ) -> Probe:
+    ) -> Any:
         phis = list(propagation.mlp_nonlinearities(model, variables, which).values())
 
         def network_of(params: Any) -> propagation.Network:
@@ -54,8 +50,9 @@ def make_lenet_probe(model: LeNet) -> Callable[..., Probe]:
         gradients = propagation.loss_gradients(network_of, variables["params"], images, labels, chunk=CHUNK)
         kernels = probes.kernels_of(model, gradients.params)
         thresholds = [health.SATURATION_SHARE * phi.steepest for phi in phis]
-        return Probe(
-            **probes.over_test_set(forward, thresholds, test, CHUNK),
+        states, scores = probes.over_test_set(forward, thresholds, test, score, CHUNK)
+        found = Probe(
+            **states,
             gradient_layers=gradients.layers,
             gradient_kernels=jnp.stack([jnp.sqrt(jnp.sum(kernel**2)) for kernel in kernels]),
             coherence=health.gradient_coherence(kernels[-1]),
@@ -66,6 +63,7 @@ def make_lenet_probe(model: LeNet) -> Callable[..., Probe]:
             ),
             certified_dead=probes.certified(propagation.mlp_affine(model, variables), jnp.asarray(ranges)[which]),
         )
+        return (found, scores) if score else found
 
     return probe
 

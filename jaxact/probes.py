@@ -19,6 +19,9 @@ GRADIENT_EXAMPLES, JACOBIAN_EXAMPLES = 1000, 16
 CHUNK = 1000
 
 
+Score = Callable[[Array, Any], Any]
+
+
 class Probe(NamedTuple):
     """One network at one time. Layers are in order, first layer first; units of all layers lie one after another.
 
@@ -76,21 +79,23 @@ class Layer(NamedTuple):
     slope: Float[Array, "batch units"]
 
 
-def make_probe(model: MLP) -> Callable[..., Probe]:
+def make_probe(model: MLP, score: Score | None = None) -> Callable[..., Any]:
     """The probe of one member: (variables, which, test images, training images, training labels) → `Probe`.
 
     Args:
         model: the architecture; `variables` has its `params` and `batch_stats`.
+        score: (outputs [n, classes], labels [n]) → sums over these examples, to be had from the same pass over the test
+            set: the probe then takes the pair (test images, test labels) and returns (`Probe`, sums over the set).
     """
     ranges = np.array([catalogue.get(name).range or (-np.inf, np.inf) for name in model.choices], np.float32)
 
     def probe(
         variables: Any,
         which: Int[Array, " layers *halves"],
-        test: Float[Array, "tests features"],
+        test: Any,
         images: Float[Array, "examples features"],
         labels: Int[Array, " examples"],
-    ) -> Probe:
+    ) -> Any:
         affine = propagation.mlp_affine(model, variables)
         phis = list(propagation.mlp_nonlinearities(model, variables, which).values())
         thresholds = [health.SATURATION_SHARE * phi.steepest for phi in phis]
@@ -105,14 +110,16 @@ def make_probe(model: MLP) -> Callable[..., Probe]:
 
         images, labels = images[:GRADIENT_EXAMPLES], labels[:GRADIENT_EXAMPLES]
         layers = forward(images)
-        return Probe(
-            **over_test_set(forward, thresholds, test),
+        states, scores = over_test_set(forward, thresholds, test, score)
+        found = Probe(
+            **states,
             **_gradients(model, variables, layers, images, labels),
             dimension=jnp.stack([_dimension(layer.value) for layer in layers]),
             **_jacobians(affine, layers),
             negative_weights=jnp.stack([(kernel < 0).sum() for kernel in kernels_of(model, variables["params"])]),
             certified_dead=certified(affine, jnp.asarray(ranges)[which]),
         )
+        return (found, scores) if score else found
 
     return probe
 
@@ -123,28 +130,35 @@ def kernels_of(model: MLP | LeNet, params: Any) -> list[Array]:
 
 
 def over_test_set(
-    forward: Callable[[Array], list[Layer]], thresholds: list[Any], images: Array, chunk: int = CHUNK
-) -> dict[str, Array]:
-    """The fields of a `Probe` from `negative` to `correlation`.
+    forward: Callable[[Array], list[Layer]],
+    thresholds: list[Any],
+    test: Any,
+    score: Score | None = None,
+    chunk: int = CHUNK,
+) -> tuple[dict[str, Array], Any]:
+    """The fields of a `Probe` from `negative` to `correlation`, and the sums of `score` (see `make_probe`) or None.
 
     Args:
         forward: a batch of images → its layers, first layer first.
         thresholds: per layer, the |φ'| below which a pre-activation is saturated.
-        images: the test set.
+        test: the images of the test set; with a score the pair of images and labels.
+        score: see `make_probe`.
         chunk: examples at a time.
     """
+    images, labels = test if score else (test, None)
 
-    def of_chunk(rows: Array) -> Any:
-        layers = forward(rows)
+    def of_chunk(rows: tuple[Array, Array | None]) -> Any:
+        layers = forward(rows[0])
         cases = [Layer(*(part.reshape(-1, part.shape[-1]) for part in layer)) for layer in layers]
         counts = [health.count_states(*parts, limit) for parts, limit in zip(cases, thresholds, strict=True)]
-        return counts, [(layer.h.sum(0), (layer.h**2).sum(0)) for layer in layers]
+        moments = [(layer.h.sum(0), (layer.h**2).sum(0)) for layer in layers]
+        return counts, moments, score(layers[-1].value, rows[1]) if score else None
 
-    counts, moments = propagation.sum_over_chunks(of_chunk, images, chunk)
+    counts, moments, scores = propagation.sum_over_chunks(of_chunk, (images, labels), chunk)
     layers = [health.layer_health(count) for count in counts]
     squares = jnp.stack([square.mean() for _, square in moments]) / len(images)
     common = jnp.stack([jnp.mean((total / len(images)) ** 2) for total, _ in moments])
-    return {
+    states = {
         "negative": jnp.stack([layer.negative for layer in layers]),
         "saturated": jnp.stack([layer.saturated for layer in layers]),
         "sparsity": jnp.stack([layer.sparsity for layer in layers]),
@@ -156,6 +170,7 @@ def over_test_set(
         "mean_square": squares,
         "correlation": common / jnp.where(squares == 0, 1, squares),
     }
+    return states, scores
 
 
 def _gradients(model: MLP, variables: Any, layers: list[Layer], images: Array, labels: Array) -> dict[str, Array]:

@@ -205,12 +205,25 @@ def make_evaluate(model: MLP | LeNet, classes: int) -> Callable[..., Evaluation]
 
         batch = MAPS_BATCH if isinstance(model, LeNet) else EVALUATION_BATCH
         losses, predictions = jax.lax.map(score, (images, labels), batch_size=min(batch, len(images)))
-        every_class = jnp.arange(classes)
-        predicted = (predictions[:, None] == every_class[None, :]).sum(0)
-        correct = ((predictions == labels)[:, None] & (labels[:, None] == every_class[None, :])).sum(0)
-        return Evaluation(losses.mean(), correct, predicted)
+        return Evaluation(losses.mean(), *count_classes(predictions, labels, classes))
 
     return evaluate
+
+
+def count_classes(
+    predictions: Int[Array, " n"], labels: Int[Array, " n"], classes: int
+) -> tuple[Int[Array, " classes"], Int[Array, " classes"]]:
+    """How many examples of each class are assigned to it, and how many of any class are."""
+    every_class = jnp.arange(classes)[None, :]
+    correct = ((predictions == labels)[:, None] & (labels[:, None] == every_class)).sum(0)
+    return correct, (predictions[:, None] == every_class).sum(0)
+
+
+def evaluation_sums(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Evaluation:
+    """The scores of some examples whose logits are known, with the sum of their losses in place of the mean."""
+    predictions = jax.vmap(metrics.prediction)(logits)
+    losses = jax.vmap(metrics.cross_entropy)(logits, labels)
+    return Evaluation(losses.sum(), *count_classes(predictions, labels, logits.shape[-1]))
 
 
 def make_program(config: Config, choices: tuple[str, ...]) -> Program:

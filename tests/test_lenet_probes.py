@@ -179,3 +179,6 @@ def test_an_ensemble_keeps_them_per_member_and_time():
     for name, value in history.arrays(0).items():
         assert value.shape == tuple(sizes[axis] for axis in records.AXES[name]), name
         assert np.isfinite(value).all(), name
+    blind = Ensemble(config, CHOICES, CONFIG.data, devices=1, strategy="map").run([(config, 3)])
+    np.testing.assert_allclose(history.test_loss, blind.test_loss, rtol=1e-5)
+    np.testing.assert_array_equal(history.test_predicted, blind.test_predicted)

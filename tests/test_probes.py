@@ -144,5 +144,19 @@ def test_an_ensemble_keeps_them_per_member_and_time(strategy):
     np.testing.assert_allclose(history.probes.gradient_layers[1, 0], expected.gradient_layers, rtol=1e-5)
 
 
+def test_scores_from_the_probes_pass_are_those_of_the_evaluation():
+    """Chunks of any size, through batch norm; the loss up to the rounding of another order."""
+    model, _, variables = setting()
+    state = training.TrainState(variables["params"], variables["batch_stats"], None)
+    expected = training.make_evaluate(model, 3)(state, WHICH, ARRAYS[1], jnp.asarray(DATA.test_labels))
+    probe = jax.jit(probes.make_probe(model, training.evaluation_sums))
+    found, sums = probe(variables, WHICH, (ARRAYS[1], jnp.asarray(DATA.test_labels)), *ARRAYS[2:])
+    np.testing.assert_allclose(sums.loss / len(DATA.test_labels), expected.loss, rtol=1e-6)
+    np.testing.assert_array_equal(sums.correct, expected.correct)
+    np.testing.assert_array_equal(sums.predicted, expected.predicted)
+    assert expected.correct.sum() not in (0, len(DATA.test_labels))
+    np.testing.assert_array_equal(found.dead, setting()[1](variables, *ARRAYS).dead)
+
+
 def test_records_name_every_field():
     assert tuple(sorted(records.PROBES)) == tuple(sorted(probes.Probe._fields))
