@@ -5,8 +5,8 @@
     python -m experiments.jacobian --config tanh-relu --dataset digits --widths 32 10 --batch-norm all --out DIR
 
 Exact layer, layer-to-layer and input-output Jacobians with their spectra, gradient norms beside the bounds, dead and
-saturated units. Times are for two cores. Writes layers.csv, jacobian.csv, report.md and three figures. Expected of
-relu-sigmoid-relu: 4 of 10 outputs are dead from the start, while as much gradient reaches layer 1 as in
+saturated units. Times are for two cores. Writes layers.csv, jacobian.csv, spectra.csv, report.md and three figures.
+Expected of relu-sigmoid-relu: 4 of 10 outputs are dead from the start, while as much gradient reaches layer 1 as in
 relu-centred_sigmoid-relu, which trains. Needs matplotlib: pip install 'jaxact[figures]'.
 """
 

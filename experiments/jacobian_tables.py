@@ -1,4 +1,8 @@
-"""The tables of `experiments.jacobian`: layers.csv, one row per quantity of a layer, and jacobian.csv, end to end."""
+"""The tables of `experiments.jacobian`.
+
+layers.csv has one row per quantity of a layer, jacobian.csv what holds end to end, spectra.csv the singular values of
+every layer's Jacobian at the start and at the end.
+"""
 
 import csv
 import io
@@ -18,6 +22,10 @@ JACOBIAN_COLUMNS = (
     *("configuration", "epoch", "quantity", "index", "later", "earlier", "seeds", "mean", "sd"),
     *(f"q{round(100 * level):02d}" for level in QUANTILES),
     *("hutchinson", "hutchinson_error", "theory"),
+)
+SPECTRA_COLUMNS = (
+    *("configuration", "dataset", "epoch", "layer", "activation", "units", "index", "seeds"),
+    *(f"q{round(100 * level):02d}" for level in QUANTILES),
 )
 
 
@@ -165,6 +173,23 @@ def jacobian_rows(measured: Measured) -> list[tuple[Any, ...]]:
     return rows
 
 
+def spectra_rows(measured: Measured) -> list[tuple[Any, ...]]:
+    """The rows of spectra.csv: quantiles over seeds and examples; values that are 0 but for rounding are 0."""
+    config, rows = measured.config, []
+    last = measured.look.spectral_norms.shape[1] - 1
+    layers = zip(config.activations, config.widths, measured.look.layer_spectra, strict=True)
+    for i, (activation, width, spectrum) in enumerate(layers):
+        for epoch in dict.fromkeys((0, last)):
+            values = spectrum.singular_values[:, epoch]
+            real = np.arange(values.shape[-1]) < spectrum.rank[:, epoch, :, None]
+            values = np.where(real | np.isnan(values), values, 0)
+            head = (config.name, config.dataset, epoch, i + 1, activation, width)
+            for k in range(values.shape[-1]):
+                seeds, _, _, *quantiles = _statistics(values[..., k])
+                rows.append((*head, k + 1, seeds, *quantiles))
+    return rows
+
+
 def hutchinson(measured: Measured, time: int) -> tuple[np.ndarray, np.ndarray]:
     """The mean over the seeds of Hutchinson's estimates [layers, layers], and its standard error."""
     estimate = measured.look.hutchinson
@@ -189,6 +214,7 @@ def tables(results: Results) -> dict[str, str]:
     return {
         "layers.csv": _csv(LAYER_COLUMNS, (row for measured in found for row in layer_rows(measured))),
         "jacobian.csv": _csv(JACOBIAN_COLUMNS, (row for measured in found for row in jacobian_rows(measured))),
+        "spectra.csv": _csv(SPECTRA_COLUMNS, (row for measured in found for row in spectra_rows(measured))),
     }
 
 

@@ -2,6 +2,7 @@
 
     python -m experiments.report runs/paper --out runs/report
     python -m experiments.report runs/paper runs/interventions --out DIR      the second shows what repairs the failures
+    python -m experiments.report runs/paper --jacobian runs/jacobian --out DIR           with spectra of single layers
 
 Any grid of experiments.grid, complete or not. Writes report.html (self-contained, no network), figures/*.png and *.svg,
 tables/*.csv and *.md. Half a minute for 64 combinations. Needs the extra `report`: pip install 'jaxact[report]'.
@@ -25,6 +26,9 @@ def parser() -> Parser:
     p.add_argument(
         "records", nargs="+", metavar="RECORDS", help="folders of experiments.grid or experiments.interventions"
     )
+    p.add_argument(
+        "--jacobian", metavar="DIR", help="folder of experiments.jacobian: adds the spectra of single layers"
+    )
     p.add_argument("--out", required=True, metavar="DIR", help="folder of the report")
     return p
 
@@ -41,16 +45,19 @@ def main(argv: list[str] | None = None) -> int:
     try:
         out = check_outside(check_out(Path(options.out)), folders)
         check_installed()
-        from experiments import report_records
+        from experiments import report_layers, report_records
 
+        spectra = report_layers.load(Path(options.jacobian).expanduser()) if options.jacobian else None
         material = report_records.load(folders, lambda line: print(f"{p.prog}: {line}", file=sys.stderr))
+        if spectra:
+            report_layers.fitting(spectra, report_records.main_grid(material))
     except ValueError as error:
         p.exit(2, f"{p.prog}: {error}\n")
     runtime.configure(1)
     from experiments import report_build, report_page
     from jaxact.records import write_bytes
 
-    report = report_build.build(material, runtime.command(MODULE))
+    report = report_build.build(material, runtime.command(MODULE), spectra)
     contents = report_page.contents(report)
     for name, content in contents.items():
         write_bytes(out / name, content)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from experiments import report_effects, report_inside, report_outcome, report_published, report_runs
+from experiments import report_effects, report_inside, report_layers, report_outcome, report_published, report_runs
 from experiments.outcome import machines
 from experiments.report_answer import answer
 from experiments.report_heat import figures, views, why_not
@@ -13,12 +13,13 @@ from experiments.report_shapes import Section
 from experiments.table import counted
 
 
-def build(material: Material, command: str) -> Report:
+def build(material: Material, command: str, spectra: report_layers.Spectra | None = None) -> Report:
     """Evaluate the records.
 
     Args:
         material: the records.
         command: the command line that asked for the report.
+        spectra: of single layers, from `experiments.jacobian`, if there are any.
 
     Returns:
         Everything that is shown.
@@ -28,7 +29,7 @@ def build(material: Material, command: str) -> Report:
     effects = report_effects.effects(material, grid)
     sections = [
         ("Runs", _runs(grid, found)),
-        ("Inside", _inside(grid, found)),
+        ("Inside", _inside(grid, found, spectra)),
         ("Repairs", report_effects.intervened(effects)),
         ("Layers", report_effects.interactions(grid, found)),
         ("Published", report_published.beside(grid)),
@@ -55,8 +56,9 @@ def _runs(grid: Grid, found: Outcome) -> Section:
     return Section("runs", "Every run", text, [figure for figure in drawn if figure])
 
 
-def _inside(grid: Grid, found: Outcome) -> Section:
-    drawn = report_inside.pages(grid, found)
+def _inside(grid: Grid, found: Outcome, spectra: report_layers.Spectra | None) -> Section:
+    layers = report_layers.figure(spectra, grid) if spectra else None
+    drawn = report_inside.pages(grid, found, layers)
     missing = ""
     if not any(figure.name == "theory" for figure in drawn):
         missing = (

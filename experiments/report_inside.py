@@ -100,7 +100,7 @@ def health(grid: Grid, found: Outcome) -> Figure:
     )  # fmt: skip
 
 
-def spectra(grid: Grid, found: Outcome) -> Figure:
+def spectra(grid: Grid, found: Outcome, elsewhere: str) -> Figure:
     """Singular values of the input-output Jacobian, and the layers' APJN, at the start and at the end."""
     panels = []
     for when, i in (("at the start", 0), ("after the last epoch", -1)):
@@ -128,8 +128,8 @@ def spectra(grid: Grid, found: Outcome) -> Figure:
         "Above: singular values of the end-to-end Jacobian, largest first, median over seeds and 16 images. Where "
         "they drop "
         "to 1e−7 or less they are 0 up to rounding (an exact 0 is drawn at 1e−12): directions in which the output does "
-        "not move. Below: how much a layer's pre-activations move with those before, squared. The records hold no "
-        "spectra of single layers: `python -m experiments.jacobian` measures those.",
+        "not move. Below: how much a layer's pre-activations move with those before, squared. Spectra of single "
+        f"layers: {elsewhere}.",
         f"Singular values and layer gains of {len(found.rows)} combinations, the failing ones in colour.",
         panels, 2, _legend(found),
     )  # fmt: skip
@@ -176,9 +176,11 @@ def theory(found: Outcome) -> Figure | None:
     )  # fmt: skip
 
 
-def pages(grid: Grid, found: Outcome) -> Sequence[Figure]:
-    """All figures of this module that the records support."""
-    return [figure for figure in (health(grid, found), spectra(grid, found), theory(found)) if figure]
+def pages(grid: Grid, found: Outcome, layers: Figure | None) -> Sequence[Figure]:
+    """All figures of this module that the records support, and that of the single layers, if there is one."""
+    elsewhere = "the next figure" if layers else "not in the records; `python -m experiments.jacobian` measures them"
+    drawn = (health(grid, found), spectra(grid, found, elsewhere), layers, theory(found))
+    return [figure for figure in drawn if figure]
 
 
 def verdicts(found: Outcome) -> list[Table]:

@@ -194,6 +194,21 @@ def test_end_to_end_rows_have_quantiles_that_occur_and_estimates_with_errors():
     assert {(r["hutchinson"], r["hutchinson_error"]) for r in norms} == {("1", f"{0.1 / 6**0.5:.6g}")}
 
 
+def test_spectra_of_layers_are_quantiles_at_the_start_and_the_end_up_to_the_rank():
+    measured = made_up()
+    for spectrum in measured.look.layer_spectra:
+        spectrum.rank[:] = 99
+    measured.look.layer_spectra[2].rank[:, 2] = 1
+    rows = rows_of(jacobian_tables.tables(results(measured))["spectra.csv"])
+    assert len(rows) == 2 * sum(WIDTHS) and {r["epoch"] for r in rows} == {"0", "2"}
+    row = next(r for r in rows if (r["layer"], r["epoch"], r["index"]) == ("2", "2", "3"))
+    assert [row[key] for key in ("dataset", "activation", "units", "seeds")] == ["digits", "sigmoid", "5", "6"]
+    values = np.sort(measured.look.layer_spectra[1].singular_values[:, 2, :, 2].ravel())
+    assert [float(row[key]) for key in ("q05", "q50", "q95")] == pytest.approx(values[[0, 5, 11]], rel=1e-5)
+    last = [r for r in rows if (r["layer"], r["epoch"]) == ("3", "2")]
+    assert float(last[0]["q05"]) > 0 and {r["q95"] for r in last[1:]} == {"0"}
+
+
 def test_theory_stands_beside_epoch_0_alone():
     config = made_up().config
     theory = prediction.predict(config, 64, prediction.DIGITS, 360)
