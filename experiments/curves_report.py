@@ -20,6 +20,8 @@ from jaxact.statistics import summarize
 RISE = 5.0
 FIRST = 3
 """A recovery is a rise of the test accuracy by at least `RISE` points in epoch `FIRST` or later."""
+PICKED = 12
+"""Configurations that have a colour of their own in the figure."""
 COLUMNS = (
     *("train_accuracy", "train_loss", "test_accuracy", "test_loss"),
     *("never_predicted", "dead_outputs", "negative_output_weights", "negative_output_share"),
@@ -224,31 +226,50 @@ def _explained(own: Sequence[Recovery]) -> str:
             f"{len(some)} still fired, for {min(some):.2g} to {max(some):.2g} % of the images: never the largest "
             "output, but with a gradient to grow by"
         )
-    return f"Of the {every} outputs that came back: {'; '.join(told or ['none fired, all with a slope'])}."
+    if (rest := every - dead - len(some)) > 0:
+        told.append(f"{rest} fired for no image, with a slope there all the same")
+    return f"Of the {every} outputs that came back: {'; '.join(told)}."
 
 
 def _figure(found: Sequence[Record], names: Sequence[str]) -> Any:
-    """Every seed faint, the mean of those that go on strong, a colour per configuration; one ends where it diverges."""
+    """Every seed faint, the mean of those that go on strong, a colour per configuration; one ends where it diverges.
+
+    Of more than `PICKED` configurations those that end worst have a colour, the others are grey.
+    """
     from matplotlib.figure import Figure
 
     shown = ("test_accuracy", "train_accuracy", "never_predicted", "dead_outputs", "negative_output_weights")
     figure = Figure(figsize=(13, 7), layout="constrained")
     panels = figure.subplots(2, 3).ravel()
-    for number, (record, name) in enumerate(zip(found, names, strict=True)):
-        color, style = COLORS[number % len(COLORS)], ("-", "--", ":", "-.")[number // len(COLORS) % 4]
+    picked = _picked(found)
+    rest = [number for number in range(len(found)) if number not in picked]
+    for place, number in [*((None, number) for number in rest), *enumerate(picked)]:
+        record = found[number]
         columns, epochs = curves(record), np.arange(record.config.epochs + 1)
+        if place is None:
+            color, style, width, faint, name = "0.7", "-", 1.0, 0.15, f"{len(rest)} others" * (number == rest[0])
+        else:
+            color, style = COLORS[place % len(COLORS)], ("-", "--", ":", "-.")[place // len(COLORS) % 4]
+            width, faint, name = 2.0, 0.3, names[number]
         for axes, column in zip(panels, shown, strict=False):
             values = np.where(np.isfinite(columns["test_loss"]), columns[column], np.nan)
-            axes.plot(epochs, values.T, color=color, lw=0.7, alpha=0.3)
-            axes.plot(epochs, _mean(values), style, color=color, lw=2, label=name)
+            axes.plot(epochs, values.T, color=color, lw=0.7, alpha=faint)
+            axes.plot(epochs, _mean(values), style, color=color, lw=width, label=name or None)
     titles = ("test accuracy, %", "training accuracy, %", "classes never predicted", "dead outputs",
               "negative weights of the last layer")  # fmt: skip
     for axes, title in zip(panels, titles, strict=False):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")
     panels[-1].axis("off")
-    panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=8, frameon=False, ncols=1 + len(found) // 16)  # fmt: skip # noqa: E501
+    panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", fontsize=8, frameon=False)
     return figure
+
+
+def _picked(found: Sequence[Record]) -> list[int]:
+    """Numbers of the configurations that have a colour, in the order given."""
+    ends = [_mean(np.where(r.diverged, np.nan, r.test_accuracy()[:, -1])) for r in found]
+    worst = np.argsort(np.nan_to_num(np.array(ends), nan=-1.0), kind="stable")[:PICKED]
+    return sorted(worst.tolist())
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

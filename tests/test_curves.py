@@ -8,7 +8,7 @@ import pytest
 from record_examples import make
 
 from experiments import curves
-from experiments.curves_report import _explained, _mean, labels, recoveries
+from experiments.curves_report import PICKED, _explained, _figure, _mean, labels, recoveries
 from experiments.curves_report import curves as columns_of
 from jaxact import records
 from jaxact.config import Config
@@ -71,9 +71,22 @@ def test_an_output_that_still_fired_is_told_from_a_dead_one(record):
     (found,) = recoveries(record, "x")
     assert found.lost_since.tolist() == [2] and found.dead == 0
     assert _explained([found]).startswith("Of the 1 outputs that came back: 1 still fired, for 2 to 2 % of the images")
+    unseen = found._replace(active_before=np.zeros(1))
+    assert "1 fired for no image, with a slope there all the same" in _explained([unseen])
     empty = np.zeros(0)
     gone = found._replace(regained=empty, lost_since=empty, active_before=empty, active_after=empty)
     assert "not outputs that revive" in _explained([gone])
+
+
+@pytest.mark.parametrize("count", [PICKED, PICKED + 3])
+def test_of_many_configurations_the_worst_have_a_colour(count):
+    found = [make([0], CONFIG) for _ in range(count)]
+    for number, one in enumerate(found):
+        one.arrays["test_correct"][:, -1] = number
+    labels_of = [f"c{number}" for number in range(count)]
+    figure = _figure(found[::-1], labels_of[::-1])
+    told = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
+    assert sorted(told) == sorted(labels_of[:PICKED] + ["3 others"] * (count > PICKED))
 
 
 def test_the_columns_of_a_single_layer():
