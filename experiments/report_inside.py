@@ -176,7 +176,7 @@ def theory(found: Outcome) -> Figure | None:
     )  # fmt: skip
 
 
-def pages(grid: Grid, found: Outcome, layers: Figure | None) -> Sequence[Figure]:
+def pages(grid: Grid, found: Outcome, layers: Figure | None = None) -> Sequence[Figure]:
     """All figures of this module that the records support, and that of the single layers, if there is one."""
     elsewhere = "the next figure" if layers else "not in the records; `python -m experiments.jacobian` measures them"
     drawn = (health(grid, found), spectra(grid, found, elsewhere), layers, theory(found))
