@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.gallery_figures import pyplot
 from experiments.jacobian_measure import LAYER_EXAMPLES, Measured, Results
-from experiments.jacobian_tables import layer_quantities
+from experiments.jacobian_tables import layer_quantities, up_to_rank
 
 __all__ = ["draw", "pyplot"]
 
@@ -132,10 +132,8 @@ def _spectra(shown: Sequence[Measured], epochs: int) -> Any:
         for axis, name, spectrum, expected in panels:
             top = 0.0
             for time, colour in ((0, START), (epochs, END))[: 1 + (epochs > 0)]:
-                values = spectrum.singular_values[:, time]
-                top = max(top, float(np.nanmax(values, initial=0)))
-                real = np.arange(values.shape[-1]) < spectrum.rank[:, time, :, None]  # the others are rounding
-                values = np.where(real | np.isnan(values), values, 0)
+                top = max(top, float(np.nanmax(spectrum.singular_values[:, time], initial=0)))
+                values = up_to_rank(spectrum, time)
                 _band(axis, values.reshape(-1, values.shape[-1]), colour)
             if expected is not None:
                 count = spectrum.singular_values.shape[-1]

@@ -173,16 +173,21 @@ def jacobian_rows(measured: Measured) -> list[tuple[Any, ...]]:
     return rows
 
 
+def up_to_rank(spectrum: Any, time: int) -> np.ndarray:
+    """Singular values [seeds, examples, values] at one time, with 0 for those that are 0 but for rounding."""
+    values = spectrum.singular_values[:, time]
+    real = np.arange(values.shape[-1]) < spectrum.rank[:, time, :, None]
+    return np.where(real | np.isnan(values), values, 0)
+
+
 def spectra_rows(measured: Measured) -> list[tuple[Any, ...]]:
-    """The rows of spectra.csv: quantiles over seeds and examples; values that are 0 but for rounding are 0."""
+    """The rows of spectra.csv: quantiles over seeds and examples."""
     config, rows = measured.config, []
     last = measured.look.spectral_norms.shape[1] - 1
     layers = zip(config.activations, config.widths, measured.look.layer_spectra, strict=True)
     for i, (activation, width, spectrum) in enumerate(layers):
         for epoch in dict.fromkeys((0, last)):
-            values = spectrum.singular_values[:, epoch]
-            real = np.arange(values.shape[-1]) < spectrum.rank[:, epoch, :, None]
-            values = np.where(real | np.isnan(values), values, 0)
+            values = up_to_rank(spectrum, epoch)
             head = (config.name, config.dataset, epoch, i + 1, activation, width)
             for k in range(values.shape[-1]):
                 seeds, _, _, *quantiles = _statistics(values[..., k])

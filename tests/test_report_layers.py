@@ -29,22 +29,8 @@ def spectra_csv(name="relu-sigmoid-relu", dataset="mnist", widths=(500, 256, 10)
         for epoch in (0, 2):
             for k in (1, 2):
                 median = 0.0 if (layer, epoch, k) == (3, 2, 2) else layer / k + epoch
-                line = (
-                    name,
-                    dataset,
-                    epoch,
-                    layer,
-                    activation,
-                    units,
-                    k,
-                    9,
-                    median / 2,
-                    median,
-                    median,
-                    median,
-                    median,
-                )
-                rows.append(",".join(map(str, line)))
+                head = f"{name},{dataset},{epoch},{layer},{activation},{units},{k},9"
+                rows.append(f"{head},{median / 2}" + 4 * f",{median}")
     return "\n".join(rows) + "\n"
 
 
