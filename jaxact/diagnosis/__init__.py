@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxact.diagnosis import adapters, measure
+from jaxact.diagnosis import adapters, checks, measure, reach
+from jaxact.diagnosis.edges import Edges, Kernel, find_edges, find_kernels
+from jaxact.diagnosis.flow import Flow, flow, transport
 from jaxact.diagnosis.report import Diagnosis
+from jaxact.diagnosis.signals import signal_notes
 from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, judge
 
 __all__ = ["Diagnosis", "LayerReport", "Verdict", "diagnose"]
@@ -72,19 +75,30 @@ def diagnose(
         adapters.check_classes(classes, subject.graph.shapes[subject.graph.output])
     adapters.check_independent(tools.network, leaves, images)
     known = tools.slopes(leaves, images)
-    health, gains = tools.health(leaves, images, known), tools.gains(leaves, images)
+    health, flows = tools.health(leaves, images, known), tools.flow(leaves, images)
     spectra = tools.spectra(leaves, images)
     gradients = None if classes is None else tools.gradients(leaves, images, classes)
-    layers = _reports(subject, jax.device_get((known, health, gains, gradients)))
-    values = np.asarray(images)
-    constant = bool(np.all(values == values[:1])) and (len(values) > 1 or not np.any(values))
-    broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
+    flows = jax.device_get(flows)
+    layers = _reports(tools, jax.device_get((known, health, gradients)), flows)
+    reached, notes = _reached(tools, leaves, images)
+    found = checks.input_checks(images, layers, tools.edges)
     outputs = (1, *subject.graph.shapes[subject.graph.output])[-1]
-    verdicts = judge(layers, outputs=outputs, examples=len(images), constant=constant, broken=broken)
+    if classes is not None:
+        assert gradients is not None
+        about = checks.label_checks(classes, float(gradients[0].loss), outputs, FEW_EXAMPLES)
+        found, notes = found + about[0], notes + about[1]
+    if reached is not None:
+        about = checks.weight_checks(subject, layers, flows.alike.tolist(), reached)
+        found, notes = found + about[0], notes + about[1]
+    found += checks.reach_checks(tools.groups, reached, subject, layers, tools.edges)
+    broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
+    verdicts = judge(layers, tools.edges, outputs=outputs, examples=len(images), broken=broken, checks=found)
+    notes = [*_notes(layers, verdicts, len(images), spectra is None), *notes]
+    notes += signal_notes(layers, tools.edges, {verdict.layer for verdict in verdicts})
     return Diagnosis(
         layers=layers,
         verdicts=tuple(verdicts),
-        notes=tuple(_notes(layers, verdicts, len(images), spectra is None)),
+        notes=tuple(notes),
         examples=len(images),
         singular_values=() if spectra is None else tuple(np.median(spectra.singular_values, axis=0).tolist()),
         condition=float("nan") if spectra is None else float(np.median(spectra.condition)),
@@ -93,44 +107,71 @@ def diagnose(
     )
 
 
+STOPPING = frozenset({"dead", "dead outputs", "saturated", "broken", "no gradient", "equal weights"})
+"""Findings that explain why no gradient reaches a layer."""
+
+
 class _Tools(NamedTuple):
     """A network and the compiled measurements of it."""
 
     network: adapters.Traced
+    edges: Edges
+    kernels: tuple[Kernel | None, ...]
+    groups: tuple[reach.Group, ...]
     slopes: Callable[..., Any]
     health: Callable[..., Any]
-    gains: Callable[..., Any]
+    flow: Callable[..., Any]
     spectra: Callable[..., Any]
     gradients: Callable[..., Any]
+    projected: Callable[..., Any]
 
 
 @lru_cache(maxsize=16)
 def _tools(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], ...], chunk: int) -> _Tools:
     """Kept, so that the second diagnosis of a network, after some training, compiles nothing."""
     network = adapters.traced(apply_fn, form, dict(hints))
+    graph, layers = network.subject.graph, network.subject.layers
+    kernels = find_kernels(graph, layers)
+    every = reach.every_output(adapters.plain_function(apply_fn), form.structure)
+    used = reach.used_leaves(every, form.leaves, form.batch)
+    groups = reach.find_groups(graph, adapters.paths_of(form.structure), form.leaves, used)
 
     def compiled(measurement: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
         return jax.jit(partial(measurement, network.subject, **settings))
 
     return _Tools(
         network,
+        find_edges(graph, layers),
+        kernels,
+        groups,
         compiled(measure.slopes),
         compiled(measure.unit_health, chunk=chunk),
-        compiled(measure.gains),
+        compiled(flow, kernels=kernels),
         compiled(measure.input_output),
         compiled(measure.loss_gradients, chunk=chunk),
+        jax.jit(partial(reach.projected_gradient, every)),
     )
 
 
-def _reports(subject: measure.Subject, numbers: Any) -> tuple[LayerReport, ...]:
-    known, health, gains, gradients = numbers
-    nothing = float("nan")
+def _reached(tools: _Tools, leaves: list[Any], images: Any) -> tuple[reach.Reached | None, list[str]]:
+    """Where the gradient of all outputs arrives; None, and a note, where JAX cannot take it."""
+    parameters = frozenset(leaf for group in tools.groups for leaf in group.leaves)
+    try:
+        return reach.reach(tools.projected, leaves, images, parameters), []
+    except (ValueError, TypeError, NotImplementedError) as error:  # an output behind a while loop
+        return None, [f"the gradient of all outputs was not looked at ({str(error).splitlines()[0]})"]
+
+
+def _reports(tools: _Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...]:
+    known, health, gradients = numbers
+    subject, nothing = tools.network.subject, float("nan")
+    moved = transport(flows.norms, tools.edges)
     with np.errstate(divide="ignore", invalid="ignore"):
-        steps = [*(gains.gain[:-1] / gains.gain[1:]).tolist(), nothing]
+        passed = (flows.spread / flows.received).tolist()
     reports = []
     for index, layer in enumerate(subject.layers):
         state, slopes = health[layer.name], known[layer.name]
-        hint = subject.hints.get(layer.name)
+        hint, kernel = subject.hints.get(layer.name), tools.kernels[index]
         name = layer.activation if hint is None else getattr(hint.fn, "spec", layer.activation)
         counted = hint is not None or (layer.activation not in ("linear", "?") and not slopes.growing)
         reports.append(
@@ -144,12 +185,17 @@ def _reports(subject: measure.Subject, numbers: Any) -> tuple[LayerReport, ...]:
                 broken=float(state.broken),
                 dead=float(state.dead.mean()),
                 nearly_dead=float(state.nearly_dead.mean()),
-                gain=float(gains.gain[index]),
-                gain_error=float(gains.error[index]),
-                attenuation=steps[index],
+                gain=moved.gain[index],
+                gain_error=moved.error[index],
+                attenuation=moved.step[index],
                 gradient=nothing if gradients is None else float(gradients[0].layers[index]),
                 kernel_gradient=nothing if gradients is None else float(gradients[1][index]),
                 saturates=bool(slopes.saturates),
+                kernel_deviation=float(flows.deviation[index]),
+                kernel_he=nothing if kernel is None else (2 / kernel.fan_in) ** 0.5,
+                kernel_scale=nothing if kernel is None else float(flows.size[index]) / kernel.usual(),
+                passed=passed[index],
+                spread=float(flows.spread[index]),
             )
         )
     return tuple(reports)
@@ -160,7 +206,7 @@ def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: i
     if examples < FEW_EXAMPLES:
         notes.append(f"with {examples} examples a unit off by chance looks dead: give at least {FEW_EXAMPLES}")
     silent = [layer.name for layer in layers if layer.gain == 0]
-    if silent and not any(verdict.kind in ("dead", "dead outputs", "saturated", "broken") for verdict in verdicts):
+    if silent and not any(verdict.kind in STOPPING for verdict in verdicts):
         notes.append(
             f"no gradient reaches {', '.join(silent)}: a parameter after it is 0, as in zero-initialised branches"
         )
