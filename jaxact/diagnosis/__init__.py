@@ -15,7 +15,7 @@ from jaxact.diagnosis import adapters, checks, measure, reach
 from jaxact.diagnosis.edges import Edges, Kernel, find_edges, find_kernels
 from jaxact.diagnosis.flow import Flow, flow, transport
 from jaxact.diagnosis.report import Diagnosis
-from jaxact.diagnosis.signals import signal_notes
+from jaxact.diagnosis.signals import signal_findings, signal_notes
 from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, judge
 
 __all__ = ["Diagnosis", "LayerReport", "Verdict", "diagnose"]
@@ -92,9 +92,10 @@ def diagnose(
         found, notes = found + about[0], notes + about[1]
     found += checks.reach_checks(tools.groups, reached, subject, layers, tools.edges)
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
-    verdicts = judge(layers, tools.edges, outputs=outputs, examples=len(images), broken=broken, checks=found)
+    signals = signal_findings(layers, tools.edges)
+    verdicts = judge(layers, outputs=outputs, examples=len(images), broken=broken, signals=signals, checks=found)
     notes = [*_notes(layers, verdicts, len(images), spectra is None), *notes]
-    notes += signal_notes(layers, tools.edges, {verdict.layer for verdict in verdicts})
+    notes += signal_notes(layers, tools.edges, verdicts)
     return Diagnosis(
         layers=layers,
         verdicts=tuple(verdicts),
@@ -165,7 +166,7 @@ def _reached(tools: _Tools, leaves: list[Any], images: Any) -> tuple[reach.Reach
 def _reports(tools: _Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...]:
     known, health, gradients = numbers
     subject, nothing = tools.network.subject, float("nan")
-    moved = transport(flows.norms, tools.edges)
+    moved = transport(np.asarray(flows.norms), tools.edges)
     with np.errstate(divide="ignore", invalid="ignore"):
         passed = (flows.spread / flows.received).tolist()
     reports = []

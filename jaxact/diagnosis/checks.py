@@ -12,33 +12,39 @@ The limits:
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from jaxact.diagnosis.edges import INPUT, OUTPUT, Edges
-from jaxact.diagnosis.findings import LayerReport, Verdict, listed, verdict
 from jaxact.diagnosis.measure import Subject
 from jaxact.diagnosis.reach import Group, Reached
+from jaxact.diagnosis.verdicts import LayerReport, Verdict, finding, listed
 
 UNSCALED, TINY, SPREAD, NARROW = 10.0, 0.01, 3.0, 0.1
 FAR_ABOVE, NEAR = 3.0, 0.02
 EQUAL = 1e-4
 
 
-def input_checks(images: Array, layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]:
+def input_checks(images: Any, layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]:
     """Inputs that are all the same, or far too large or small for the layers that take them."""
-    values = np.asarray(images, np.float64)
-    if bool(np.all(values == values[:1])) and (len(values) > 1 or not np.any(values)):
-        return [verdict("constant inputs", "", 1, 2, f"all {len(values)} examples are the same")]
-    size = float(np.sqrt(np.mean(values[values != 0] ** 2)))
+    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(images)]
+    examples = len(arrays[0])
+    if all(np.all(rows == rows[:1]) for rows in arrays) and (examples > 1 or not any(map(np.any, arrays))):
+        return [finding("constant inputs", "", 1, 2, f"all {examples} examples are the same")]
+    values = [np.asarray(rows[rows != 0], np.float64) for rows in arrays if jnp.issubdtype(rows.dtype, jnp.floating)]
+    if not sum(map(len, values)):
+        return []
+    size = float(np.sqrt(np.mean(np.concatenate(values) ** 2)))
     spreads = [layers[index].spread for index in edges.successors[INPUT] if index != OUTPUT]
     text = f"the root mean square of the inputs is {size:.3g}"
     if size > UNSCALED and max(spreads, default=math.inf) > SPREAD:
-        return [verdict("unscaled inputs", "", size, UNSCALED, f"{text}, as of bytes or raw measurements")]
+        return [finding("unscaled inputs", "", size, UNSCALED, f"{text}, as of bytes or raw measurements")]
     if size < TINY and min(spreads, default=0.0) < NARROW:
-        return [verdict("unscaled inputs", "", size, TINY, f"{text}, as if they were divided twice")]
+        return [finding("unscaled inputs", "", size, TINY, f"{text}, as if they were divided twice")]
     return []
 
 
@@ -56,12 +62,12 @@ def label_checks(labels: Array, loss: float, classes: int, few: int) -> tuple[li
     if len(kinds) == 1 and classes > 1:
         text = f"all {len(labels)} labels are {kinds[0]}"
         if len(labels) >= few:
-            found.append(verdict("equal labels", "", 1, 2, f"{text}: nothing tells the other classes apart"))
+            found.append(finding("equal labels", "", 1, 2, f"{text}: nothing tells the other classes apart"))
         elif len(labels) > 1:
             notes.append(f"{text}, by chance or because the data are sorted")
     words = f"the loss {loss:.4g} is {{}} ln {classes} = {guess:.4g}, that of a guess"
     if loss > guess + FAR_ABOVE:
-        found.append(verdict("large loss", "", loss, guess + FAR_ABOVE, words.format("far above")))
+        found.append(finding("large loss", "", loss, guess + FAR_ABOVE, words.format("far above")))
     elif abs(loss - guess) < NEAR and classes > 1:
         notes.append(f"{words.format('about')}: right at initialisation; after training, nothing is learnt")
     return found, notes
@@ -82,10 +88,10 @@ def weight_checks(
     found, notes = list[Verdict](), list[str]()
     if zero:
         text = f"all weights of {listed(zero)} are 0 and no gradient ever reaches them"
-        found.append(verdict("equal weights", zero[0], len(zero), 0, text))
+        found.append(finding("equal weights", zero[0], len(zero), 0, text))
     if equal:
         text = f"all units of {listed(equal)} have equal weights and equal gradients: they stay copies of one another"
-        found.append(verdict("equal weights", equal[0], len(equal), 0, text))
+        found.append(finding("equal weights", equal[0], len(equal), 0, text))
     if apart:
         notes.append(f"all units of {listed(apart)} have equal weights; their gradients still differ")
     return found, notes
@@ -103,7 +109,7 @@ def reach_checks(
         names = listed([f"{group.name} ({group.unseen})" for group in unseen])
         seen = len(groups) - len(unseen)
         text = f"{seen} of {len(groups)} parameter groups seen; not seen: {names}"
-        found.append(verdict("incomplete", "", seen, len(groups), text))
+        found.append(finding("incomplete", "", seen, len(groups), text))
     return found
 
 
@@ -123,9 +129,9 @@ def _unreached(
         last = max(last, *own) if own else last
     if stuck:
         text = f"no gradient reaches {listed(stuck)}: that of every output by these parameters is exactly 0"
-        return [verdict("no gradient", layers[last].name if last >= 0 else "", len(stuck), 0, text)]
+        return [finding("no gradient", layers[last].name if last >= 0 else "", len(stuck), 0, text)]
     if not reached.inputs and not off:
-        return [verdict("no gradient", "", 0, 0, "the outputs don't change with the inputs: d output/d input is 0")]
+        return [finding("no gradient", "", 0, 0, "the outputs don't change with the inputs: d output/d input is 0")]
     return []
 
 

@@ -1,7 +1,7 @@
 """How much signal every layer passes on, and how much gradient comes back along the edges of the layer graph."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,18 +33,16 @@ class Flow(NamedTuple):
     alike: Float[Array, " layers"]
 
 
-def flow(
-    subject: Subject, leaves: list[Array], images: Float[Array, "examples ..."], kernels: tuple[Kernel | None, ...]
-) -> Flow:
+def flow(subject: Subject, leaves: list[Array], images: Any, kernels: tuple[Kernel | None, ...]) -> Flow:
     """Measure signal and gradient on up to 16 examples, the gradient with 8 random probes each."""
     graph, slots = subject.graph, [layer.slot for layer in subject.layers]
     nothing = jnp.asarray(jnp.nan, jnp.float32)
 
-    def of_example(x: Array, key: Array) -> tuple[Array, list[Array], list[Array]]:
-        values = run_all(graph, leaves, x[None], {})
+    def of_example(x: Any, key: Array) -> tuple[Array, list[Array], list[Array]]:
+        values = run_all(graph, leaves, alone(x), {})
 
         def output(shifts: list[Array]) -> Array:
-            return run_all(graph, leaves, x[None], dict(zip(slots, shifts, strict=True)))[graph.output]
+            return run_all(graph, leaves, alone(x), dict(zip(slots, shifts, strict=True)))[graph.output]
 
         value, pull = jax.vjp(output, [jnp.zeros_like(values[slot]) for slot in slots])
         signs = jax.random.rademacher(key, (PROBES, *value.shape), value.dtype)
@@ -52,11 +50,12 @@ def flow(
         received = [nothing if kernel is None else _rms(values[kernel.received]) for kernel in kernels]
         return norms, received, [values[slot][0].astype(jnp.float32) for slot in slots]
 
-    images = images[:GAIN_EXAMPLES]
-    keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), len(images))
+    images = first(images, GAIN_EXAMPLES)
+    keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), len(jax.tree.leaves(images)[0]))
     norms, received, hidden = jax.vmap(of_example)(images, keys)
-    spread = [jnp.sqrt(jnp.var(h.reshape(-1, h.shape[-1]), axis=0).mean()) for h in hidden]
-    values = run_all(graph, leaves, images[:1], {})
+    cases = [h.reshape(-1, h.shape[-1]) for h in hidden]
+    spread = [_rms(rows - rows.mean(0, keepdims=True)) for rows in cases]
+    values = run_all(graph, leaves, first(images, 1), {})
     matrices = [None if kernel is None else _matrix(values[kernel.slot], kernel) for kernel in kernels]
 
     def of_kernels(statistic: Callable[[Array], Array]) -> Array:
@@ -100,6 +99,16 @@ def transport(norms: Float[np.ndarray, "examples probes layers"], edges: Edges) 
     return Transport(gain.tolist(), error.tolist(), step.tolist())
 
 
+def alone(x: Any) -> Any:
+    """One example as a batch."""
+    return jax.tree.map(lambda leaf: leaf[None], x)
+
+
+def first(images: Any, count: int) -> Any:
+    """The first examples of a batch."""
+    return jax.tree.map(lambda rows: rows[:count], images)
+
+
 def _norm(array: Array) -> Array:
     """The norm, through the largest entry: the squares of a gradient of 1e-20 are 0 in float32."""
     largest = jnp.max(jnp.abs(array)).astype(jnp.float32)
@@ -108,7 +117,7 @@ def _norm(array: Array) -> Array:
 
 
 def _rms(array: Array) -> Array:
-    return jnp.sqrt(jnp.mean(array.astype(jnp.float32) ** 2))
+    return _norm(array) / array.size**0.5
 
 
 def _matrix(kernel: Array, form: Kernel) -> Array:

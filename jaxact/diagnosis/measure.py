@@ -1,4 +1,4 @@
-"""What is measured in every layer of a foreign network: unit health, gain of the gradient, gradients of a loss.
+"""What is measured in every layer of a foreign network: unit health, gradients of a loss, ∂output/∂input.
 
 Functions of a `Subject`, the traced network; health and gradients are those of `jaxact.health` and
 `jaxact.propagation`.
@@ -20,7 +20,6 @@ REACH, POINTS, GRID_EXAMPLES = 8.0, 161, 4
 """φ' is searched for its largest value on this many points of [−8, 8], where sigmoid and tanh are flat at both ends."""
 GAIN_EXAMPLES, PROBES = 16, 8
 JACOBIAN_EXAMPLES, LARGEST_JACOBIAN = 8, 2**24
-OUTPUT = "output of the network"
 
 
 class Subject(NamedTuple):
@@ -50,18 +49,6 @@ class Slopes(NamedTuple):
     steepest: Float[Array, ""]
     saturates: Bool[Array, ""]
     growing: Bool[Array, ""]
-
-
-class Gains(NamedTuple):
-    """Gradient by every pre-activation, relative to that by the last one.
-
-    Attributes:
-        gain: √(J^l/J^L) with J^l = E ‖∂output/∂h^l‖²_F, the mean over examples.
-        error: its standard error from the random probes.
-    """
-
-    gain: Float[Array, " layers"]
-    error: Float[Array, " layers"]
 
 
 def network_of(subject: Subject, leaves: list[Array]) -> Network:
@@ -179,25 +166,6 @@ def unit_health(
             own = slice(start, start := start + subject.graph.shapes[layer.slot][-1])
             split[layer.name] = health.UnitCounts(count.cases, *(part[own] for part in count[1:]))
     return {name: health.layer_health(count) for name, count in split.items()}
-
-
-def gains(subject: Subject, leaves: list[Array], images: Float[Array, "examples ..."]) -> Gains:
-    """How the gradient of the output grows or shrinks on its way back, by Hutchinson's estimator."""
-    network, names = network_of(subject, leaves), [layer.name for layer in subject.layers]
-
-    def output_only(x: Array, shifts: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
-        # All other layers are constants here, so that only the last row of the estimator's matrix costs anything.
-        inner = {name: shift for name, shift in shifts.items() if name != OUTPUT}
-        output, hidden = network(x, inner)
-        return output, {name: jnp.zeros_like(h) for name, h in hidden.items()} | {OUTPUT: output}
-
-    images = images[:GAIN_EXAMPLES]
-    keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), len(images))  # its signs compile in half the time
-    rows = jax.vmap(lambda x, key: propagation.hutchinson_apjn(output_only, x, key, PROBES))(images, keys)
-    mean = propagation.average(rows)
-    squares, errors = mean.value[-1, : len(names)], mean.standard_error[-1, : len(names)]
-    gain = jnp.sqrt(squares / squares[-1])
-    return Gains(gain, gain * errors / (2 * jnp.where(squares > 0, squares, 1)))
 
 
 def input_output(

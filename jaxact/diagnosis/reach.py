@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxact.diagnosis.flow import first
 from jaxact.diagnosis.graph import Graph, Operation, trace
 from jaxact.diagnosis.layers import MIXING
 
@@ -50,12 +51,13 @@ class Reached(NamedTuple):
     gradients: list[Array | None]
 
 
-def every_output(function: Callable[..., Any], structure: Any) -> Callable[[list[Array], Array], list[Array]]:
+def every_output(function: Callable[..., Any], structure: Any) -> Callable[[list[Array], Any], list[Array]]:
     """All floating-point outputs of a network that have an entry per example, as a function of its leaves."""
 
-    def outputs(leaves: list[Array], x: Array) -> list[Array]:
+    def outputs(leaves: list[Array], x: Any) -> list[Array]:
         found = jax.tree.leaves(function(structure.unflatten(leaves), x))
-        arrays = [array for array in found if hasattr(array, "shape") and array.shape[:1] == x.shape[:1]]
+        examples = jax.tree.leaves(x)[0].shape[:1]
+        arrays = [array for array in found if hasattr(array, "shape") and array.shape[:1] == examples]
         return [array for array in arrays if jnp.issubdtype(array.dtype, jnp.floating)]
 
     return outputs
@@ -93,7 +95,7 @@ def find_groups(
 def used_leaves(outputs: Callable[..., list[Array]], forms: tuple[Any, ...], x: Any) -> frozenset[int]:
     """The leaves that any output depends on."""
 
-    def total(leaves: list[Array], x: Array) -> Array:
+    def total(leaves: list[Array], x: Any) -> Array:
         return sum((jnp.sum(output).astype(jnp.float32) for output in outputs(leaves, x)), jnp.zeros(()))
 
     graph = trace(total, forms, x)
@@ -102,10 +104,11 @@ def used_leaves(outputs: Callable[..., list[Array]], forms: tuple[Any, ...], x: 
 
 
 def projected_gradient(
-    outputs: Callable[..., list[Array]], leaves: list[Array], images: Array
-) -> tuple[list[Array | None], Array | None]:
-    """The gradient of a random combination of all outputs by the leaves and by the inputs; None for whole numbers."""
-    arguments = [*leaves, images]
+    outputs: Callable[..., list[Array]], leaves: list[Array], images: Any
+) -> tuple[list[Array | None], list[Array]]:
+    """The gradient of a random combination of all outputs by the leaves, None for whole numbers, and by the inputs."""
+    inputs, structure = jax.tree.flatten(images)
+    arguments = [*leaves, *inputs]
     where = [index for index, leaf in enumerate(arguments) if jnp.issubdtype(leaf.dtype, jnp.floating)]
 
     def projection(some: list[Array]) -> Array:
@@ -114,7 +117,7 @@ def projected_gradient(
             every[index] = argument
         key = jax.random.key(0, impl="threefry2x32")
         total = jnp.zeros(())
-        for number, output in enumerate(outputs(every[:-1], every[-1])):
+        for number, output in enumerate(outputs(every[: len(leaves)], structure.unflatten(every[len(leaves) :]))):
             weights = jax.random.normal(jax.random.fold_in(key, number), output.shape)
             total += jnp.sum(weights * output.astype(jnp.float32))
         return total
@@ -122,10 +125,10 @@ def projected_gradient(
     found: list[Array | None] = [None] * len(arguments)
     for index, gradient in zip(where, jax.grad(projection)([arguments[index] for index in where]), strict=True):
         found[index] = gradient
-    return found[:-1], found[-1]
+    return found[: len(leaves)], [gradient for gradient in found[len(leaves) :] if gradient is not None]
 
 
-def reach(gradient: Callable[..., Any], leaves: list[Array], images: Array, parameters: frozenset[int]) -> Reached:
+def reach(gradient: Callable[..., Any], leaves: list[Array], images: Any, parameters: frozenset[int]) -> Reached:
     """Where the gradient arrives, at first and after small steps of the parameters along it.
 
     A head that starts at 0 stops the gradient of all before it, until its first step: that is no fault.
@@ -136,10 +139,10 @@ def reach(gradient: Callable[..., Any], leaves: list[Array], images: Array, para
         images: [examples, ...]; the first 16 are taken.
         parameters: which of the leaves are parameters.
     """
-    images = images[:REACH_EXAMPLES]
-    first, by_input = gradient(leaves, images)
-    at_first = arrived = _arrived(first, parameters)
-    inputs, current = by_input is None or bool(jnp.any(by_input != 0)), first
+    images = first(images, REACH_EXAMPLES)
+    at_start, by_input = gradient(leaves, images)
+    at_first = arrived = _arrived(at_start, parameters)
+    inputs, current = not by_input or _any(by_input), at_start
     for _ in range(STEPS):
         if arrived == parameters and inputs:
             break
@@ -150,8 +153,12 @@ def reach(gradient: Callable[..., Any], leaves: list[Array], images: Array, para
         ]
         current, by_input = gradient(leaves, images)
         arrived |= _arrived(current, parameters)
-        inputs |= bool(jnp.any(by_input != 0))
-    return Reached(at_first, arrived, inputs, first)
+        inputs |= _any(by_input)
+    return Reached(at_first, arrived, inputs, at_start)
+
+
+def _any(gradients: list[Array]) -> bool:
+    return any(bool(jnp.any(gradient != 0)) for gradient in gradients)
 
 
 def _arrived(gradients: list[Array | None], parameters: frozenset[int]) -> frozenset[int]:

@@ -13,7 +13,8 @@ The limits, and why a healthy network at a standard initialisation stays clear o
   or 1e-6 (`NO_GAIN`). Five layers of sigmoid reach it: the textbook's vanishing gradient. LeCun's rule with relu loses
   0.71 per layer and comes to 1/1000 after 20 layers, which still learn.
 * `LARGEST_GAIN` 1000, and `LARGEST_STEP` 30 from the layers fed to one: initialisations by fan-in give at most √2, a
-  pooling of 3 × 3 gives 3. The advice to shrink kernels needs one of at least `SHRINKABLE` ½ of the usual size.
+  pooling of 3 × 3 gives 3. A kernel is to blame for a step if it is over `LARGE` 3 times as large as usual, for growth
+  over the depth if it is over `SHRINKABLE` ½. One below `SMALL` before a normalisation is to be enlarged instead.
 
 A gradient of exactly 0 has a cause of its own, dead units or a parameter that is 0, and is not called vanishing.
 """
@@ -24,11 +25,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from jaxact.diagnosis.edges import OUTPUT, Edges, reachable
-from jaxact.diagnosis.findings import LayerReport, Verdict, listed, verdict
+from jaxact.diagnosis.verdicts import LARGEST_STEP, LOST, SATURATED_SHARE, LayerReport, Verdict, finding, listed
 
-LOST, SMALL = 1 / 200, 0.1
+SMALL = 0.1
 SMALLEST_STEP, SMALLEST_GAIN, RATE, NO_GAIN = 1e-3, 1e-3, 0.5, 1e-6
-LARGEST_GAIN, LARGEST_STEP, SHRINKABLE = 1e3, 30.0, 0.5
+LARGEST_GAIN, LARGE, SHRINKABLE = 1e3, 3.0, 0.5
+
+
+def signal_findings(layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]:
+    """What grows and what is lost, growth first; one finding for a layer."""
+    growing, lost = growing_gradients(layers, edges), lost_signals(layers, edges)
+    if lost:  # over the whole depth, growth is that of a network whose signal is lost: only a large kernel is a fault
+        growing = [verdict for verdict in growing if verdict.kind == "exploding" and verdict.limit == LARGEST_STEP]
+    return [*growing, *lost] or lost_gradients(layers, edges)
 
 
 def lost_signals(layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]:
@@ -37,7 +46,7 @@ def lost_signals(layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]:
     for layer in layers:
         if 0 < layer.kernel_scale < LOST and layer.passed < LOST:
             text = f"{layer.name} passes on {layer.passed:.2g} of what it receives: {kernel_words(layer)}"
-            found.append(verdict("vanishing", layer.name, layer.passed, LOST, text))
+            found.append(finding("vanishing", layer.name, layer.passed, LOST, text))
     own = [layers[index] for index in sorted(edges.essential) if layers[index].kernel_scale > 0]
     if found or len(own) < 2:
         return found
@@ -47,21 +56,20 @@ def lost_signals(layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]:
         first = next(layer for layer in own if layer.kernel_scale < 2 * least.kernel_scale)
         text = f"the layers {listed([layer.name for layer in own])} pass on {passed:.2g} of what they receive, each on "
         text += f"average: {kernel_words(first)} at {first.name}"
-        found.append(verdict("vanishing", first.name, passed, SMALL, text))
+        found.append(finding("vanishing", first.name, passed, SMALL, text))
     return found
 
 
-def growing_gradients(layers: Sequence[LayerReport], edges: Edges, saturated: set[str]) -> list[Verdict]:
+def growing_gradients(layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]:
     """The largest growth of the gradient from layers to one that feeds them, or else over the whole depth."""
+    saturated = {layer.name for layer in layers if layer.saturates and layer.saturated > SATURATED_SHARE}
     # The kernel that saturates a layer also enlarges the step into it: one finding, not two.
     fed = {
         index: [layers[later] for later in sorted(after) if later != OUTPUT]
         for index, after in edges.successors.items()
         if index >= 0
     }
-    steps = [
-        index for index, after in fed.items() if after and not all(layer.name in saturated for layer in after)
-    ]
+    steps = [index for index, after in fed.items() if after and not all(layer.name in saturated for layer in after)]
     largest = max(steps, key=lambda index: _or_zero(layers[index].attenuation), default=-1)
     if largest >= 0 and LARGEST_STEP < layers[largest].attenuation < math.inf:
         layer, after = layers[largest], fed[largest]
@@ -87,9 +95,9 @@ def lost_gradients(layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]
         after = [layers[later] for later in edges.successors[layers.index(worst)] if layers[later].kernel_scale > 0]
         small = min(after, key=lambda layer: layer.kernel_scale, default=worst)
         if small is worst or small.kernel_scale >= SMALL:
-            return [verdict("vanishing", worst.name, worst.attenuation, SMALLEST_STEP, text + "feeds")]
+            return [finding("vanishing", worst.name, worst.attenuation, SMALLEST_STEP, text + "feeds")]
         text += f"feeds; {small.name}: {kernel_words(small)}"
-        return [verdict("vanishing", small.name, worst.attenuation, SMALLEST_STEP, text)]
+        return [finding("vanishing", small.name, worst.attenuation, SMALLEST_STEP, text)]
     first, rate = own[0], own[0].gain ** (1 / max(1, len(own) - 1))
     limit = SMALLEST_GAIN if rate < RATE else NO_GAIN
     if not 0 < first.gain < limit:
@@ -97,25 +105,26 @@ def lost_gradients(layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]
     alone = worst.attenuation**2 < first.gain  # it loses more than all others together
     text = f"the gradient at {first.name} is {first.gain:.2g} of that at the last layer, {rate:.2g} per layer; "
     text += f"the least is {worst.attenuation:.2g} at {worst.name} ({worst.activation})"
-    return [verdict("vanishing", worst.name if alone else first.name, first.gain, limit, text)]
+    return [finding("vanishing", worst.name if alone else first.name, first.gain, limit, text)]
 
 
-def signal_notes(layers: Sequence[LayerReport], edges: Edges, named: set[str]) -> list[str]:
+def signal_notes(layers: Sequence[LayerReport], edges: Edges, verdicts: Sequence[Verdict]) -> list[str]:
     """What is small and may well be meant so: single kernels, and branches that something goes around."""
-    small = [layer for layer in layers if 0 < layer.kernel_scale < SMALL and layer.name not in named]
-    notes = [f"the kernel of {layer.name} is small: {kernel_words(layer)}" for layer in small[:3]]
-    if len(small) > 3:
-        notes.append(f"so are those of {listed([layer.name for layer in small[3:]])}")
+    notes, lost = list[str](), {verdict.layer for verdict in verdicts if verdict.kind == "vanishing"}
+    small = [layer for layer in layers if 0 < layer.kernel_scale < SMALL]
+    if small and not lost:
+        sizes = "; ".join(f"{layer.name}: {kernel_words(layer)}" for layer in small[:4])
+        notes.append(f"{len(small)} of the kernels are small ({sizes})")
     closed = [
         layer
         for index, layer in enumerate(layers)
-        if index not in edges.essential and 0 < layer.attenuation < SMALLEST_STEP and layer.name not in named
+        if index not in edges.essential and 0 < layer.gain < SMALLEST_GAIN and layer.name not in lost
     ]
     if closed:
-        least = min(layer.attenuation for layer in closed)
+        most = max(layer.gain for layer in closed)
         names = listed([layer.name for layer in closed])
         notes.append(
-            f"branches are nearly closed after {names}, as by a small layer scale: {least:.2g} of the gradient comes back"
+            f"{names} get {most:.2g} of the gradient or less, as behind a small layer scale, and a path goes around"
         )
     return notes
 
@@ -136,15 +145,17 @@ def _growth(
 ) -> list[Verdict]:
     """A gradient that grows: because of a large kernel behind, of a small one before a normalisation, or otherwise."""
     large = max(after, key=lambda layer: _or_zero(layer.kernel_scale), default=layers[index])
-    if large.kernel_scale >= SHRINKABLE:
-        words = f"{text}; {large.name}: {kernel_words(large)}"
-        return [verdict("exploding", layers[index].name, number, limit, words)]
+    words = f"{text}; {large.name}: {kernel_words(large)}"
+    if large.kernel_scale > LARGE:
+        return [finding("exploding", layers[index].name, number, limit, words)]
     before = [layers[node] for node in sorted(edges.upstream(frozenset({index}))) if layers[node].kernel_scale > 0]
     small = min(before, key=lambda layer: layer.kernel_scale, default=layers[index])
     if small.kernel_scale < SMALL:
-        words = f"{text}, since what is normalised there is small; {small.name}: {kernel_words(small)}"
-        return [verdict("vanishing", small.name, 1 / number, 1 / limit, words)]
-    return [verdict("exploding", layers[index].name, number, limit, text, "growth")]
+        text += f", where what is normalised is small; {small.name}: {kernel_words(small)}"
+        return [finding("vanishing", small.name, 1 / number, 1 / limit, text)]
+    if limit == LARGEST_GAIN and large.kernel_scale > SHRINKABLE:
+        return [finding("exploding", layers[index].name, number, limit, words)]
+    return [finding("exploding", layers[index].name, number, limit, text, "growth")]
 
 
 def _mean(numbers: Iterable[float]) -> float:

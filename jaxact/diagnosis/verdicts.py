@@ -14,55 +14,147 @@ The limits, and why a healthy network at a standard initialisation stays clear o
 Those of signal and gradient are in `diagnosis.signals`, those of inputs, labels and weights in `diagnosis.checks`.
 """
 
+import math
 from collections.abc import Sequence
-
-from jaxact.diagnosis.edges import Edges
-from jaxact.diagnosis.findings import LayerReport, Verdict, verdict
-from jaxact.diagnosis.signals import LARGEST_STEP, LOST, growing_gradients, lost_gradients, lost_signals
-
-__all__ = ["DEAD_SHARE", "FEW_EXAMPLES", "LayerReport", "Verdict", "judge"]
+from typing import NamedTuple
 
 DEAD_SHARE, CERTAINLY_DEAD, FEW_EXAMPLES = 0.5, 0.9, 32
 SATURATED_SHARE = 0.5
+LARGEST_STEP, LOST = 30.0, 1 / 200
 FIRST = frozenset({"constant inputs", "equal weights"})
 OF_ITS_OWN = frozenset({"unscaled inputs", "equal labels", "incomplete"})
 """Causes that come before all else, and findings that none of the others explains."""
 
+REMEDIES = {
+    "broken": "lower the learning rate or clip the gradient, start again from the last finite parameters, and look for "
+    "0/0, log(0) and overflow",
+    "constant inputs": "check the data pipeline: examples that are all alike carry nothing to learn from",
+    "dead": "raise the biases towards 0, initialise anew by He's rule, lower the learning rate, put a normalisation "
+    "before the activation, or use one with a slope on both sides (leaky_relu, elu)",
+    "dead outputs": "take a linear output (softmax belongs into the loss), put a normalisation before the activation, "
+    "centre what the output layer receives (tanh for a sigmoid), or start from positive output biases",
+    "saturated": "shrink the kernel (LeCun's or Glorot's initialisation), standardise the inputs, put a normalisation "
+    "before the activation, or use one that does not saturate (relu)",
+    "exploding": "shrink the initial kernels (He's or LeCun's rule by fan-in), normalise, scale residual branches by "
+    "1/sqrt(blocks), clip the gradient",
+    "growth": "look at what multiplies or divides there, since no kernel is large (a scale, a gate, a temperature, the "
+    "division by a small norm), or clip the gradient",
+    "vanishing": "enlarge the initial kernels (He's rule for relu, LeCun's for tanh), use an activation with slope 1, "
+    "residual connections or normalisation",
+    "no gradient": "look at what follows (a flat part of an activation, stop_gradient, round or argmax, a product with "
+    "0), or leave frozen parameters out of the variables",
+    "equal weights": "draw the initial weights at random (He's or LeCun's rule): equal units stay equal",
+    "unscaled inputs": "scale the inputs to mean 0 and standard deviation 1, or to [0, 1], by constants of the "
+    "training set",
+    "equal labels": "shuffle the data before cutting batches, and check how labels are read",
+    "large loss": "scale the inputs, shrink the kernel of the output layer, check that labels and logits count the "
+    "same classes",
+    "incomplete": "diagnose each other output by a function that returns it, and layers in loops by a function that "
+    "applies one of them; remove parameters without use",
+}
+"""The usual remedies by kind of finding; "growth" is for a gradient that grows though no kernel is large."""
+
+
+class LayerReport(NamedTuple):
+    """The numbers of one layer; NaN where one is not defined.
+
+    Attributes:
+        name: where its first parameter is in the variables.
+        activation: what follows it: a name from the program or the caller's hint, "linear", or "?" (not elementwise).
+        units: entries of its last axis.
+        negative: share of negative pre-activations.
+        saturated: share of cases with |φ'| below 5 % of its supremum; NaN without a bounded elementwise slope.
+        sparsity: share of outputs of the activation that are exactly 0.
+        broken: share of pre-activations that are NaN or infinite.
+        dead: share of units with φ' = 0 in every case.
+        nearly_dead: share of units active in at most 1 % of the cases.
+        gain: norm of the output's gradient by this pre-activation over that by the last one; by the last ones
+            together, where several layers feed the output.
+        gain_error: standard error of that estimate.
+        attenuation: norm of the gradient over that by the layers that this one feeds, together; NaN before the output.
+        gradient: √E‖∂loss/∂h‖² over the examples; NaN without labels.
+        kernel_gradient: ‖∂loss/∂W‖_F of the mean loss; NaN without labels.
+        saturates: whether the activation is flat on both sides (sigmoid, tanh), so that `saturated` is a fault.
+        kernel_deviation: standard deviation of the kernel's entries; NaN without a kernel, as the next three.
+        kernel_he: what He's rule gives it, √(2/fan-in).
+        kernel_scale: root mean square of the entries over the smaller of LeCun's √(1/fan-in) and Glorot's
+            √(2/(fan-in + fan-out)).
+        passed: standard deviation of h over the cases over the root mean square of what the kernel multiplies.
+        spread: root mean square over the units of the standard deviation of h over the cases.
+    """
+
+    name: str
+    activation: str
+    units: int
+    negative: float
+    saturated: float
+    sparsity: float
+    broken: float
+    dead: float
+    nearly_dead: float
+    gain: float
+    gain_error: float
+    attenuation: float
+    gradient: float
+    kernel_gradient: float
+    saturates: bool
+    kernel_deviation: float = math.nan
+    kernel_he: float = math.nan
+    kernel_scale: float = math.nan
+    passed: float = math.nan
+    spread: float = math.nan
+
+
+class Verdict(NamedTuple):
+    """One finding.
+
+    Attributes:
+        kind: "broken", "constant inputs", "unscaled inputs", "equal labels", "equal weights", "dead", "dead outputs",
+            "saturated", "exploding", "vanishing", "no gradient", "large loss" or "incomplete".
+        layer: the layer it is about; "" where it is about none.
+        number: what was measured.
+        limit: what it exceeds or falls below.
+        text: the finding in words.
+        remedy: the usual ones.
+        because: the layer whose finding explains this one; "" for a cause.
+    """
+
+    kind: str
+    layer: str
+    number: float
+    limit: float
+    text: str
+    remedy: str
+    because: str = ""
+
 
 def judge(
     layers: Sequence[LayerReport],
-    edges: Edges,
     *,
     outputs: int,
     examples: int,
     broken: tuple[str, int],
+    signals: Sequence[Verdict] = (),
     checks: Sequence[Verdict] = (),
 ) -> list[Verdict]:
     """The findings, causes first.
 
     Args:
         layers: in the order in which they are computed.
-        edges: which of them feeds which.
         outputs: entries of the network's output; the last layer is the output layer if it has as many units.
         examples: size of the batch.
         broken: the first leaf of the variables with entries that are NaN or infinite, and how many it has.
-        checks: what is found in inputs, labels, loss, weights and reach.
+        signals: what `diagnosis.signals` finds, the growth of gradients first.
+        checks: what `diagnosis.checks` finds in inputs, labels, loss, weights and reach.
     """
     if broken[1] or any(layer.broken > 0 for layer in layers):
         return [_broken(layers, *broken)]  # no other number means anything
     stopped = _stopped(layers, outputs, examples)
-    saturated = {verdict.layer for verdict in stopped if verdict.kind == "saturated"}
-    growing = growing_gradients(layers, edges, saturated)
-    lost = lost_signals(layers, edges)
-    named = {verdict.layer for verdict in lost}
-    growing = [verdict for verdict in growing if verdict.layer not in named or verdict.kind == "exploding"]
-    found = [*stopped, *growing, *lost, *([] if lost or growing else lost_gradients(layers, edges))]
-    if stopped and growing and _before(growing[0], stopped[0], layers):
-        found = [*growing, *stopped, *lost]  # a kernel this large saturates or kills what comes after it
+    found = [*stopped, *signals]
+    if stopped and signals and _before(signals[0], stopped[0], layers):
+        found = [*signals, *stopped]  # a kernel this large saturates or kills what comes after it
     first = [check for check in checks if check.kind in FIRST or _explains(check, found)]
     found = [*first, *found, *(check for check in checks if check not in first)]
-    if not found:
-        return []
     return [
         verdict if _independent(verdict, found[0]) else verdict._replace(because=found[0].layer or "the inputs")
         for verdict in sorted(found, key=lambda verdict: not _independent(verdict, found[0]))
@@ -70,6 +162,7 @@ def judge(
 
 
 def _before(growing: Verdict, stopped: Verdict, layers: Sequence[LayerReport]) -> bool:
+    """Whether a gradient grows at a layer before the first one that is dead or saturated."""
     order = {layer.name: index for index, layer in enumerate(layers)}
     return growing.limit == LARGEST_STEP and order[growing.layer] + 1 < order[stopped.layer]
 
@@ -88,14 +181,25 @@ def _independent(verdict: Verdict, cause: Verdict) -> bool:
     return verdict.limit == LOST or verdict.kind in OF_ITS_OWN
 
 
+def finding(kind: str, layer: str, number: float, limit: float, text: str, remedy: str = "") -> Verdict:
+    """A finding with the remedy of its kind, or of another one."""
+    return Verdict(kind, layer, float(number), float(limit), text, REMEDIES[remedy or kind])
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row, the first eight of them."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
+
+
 def _broken(layers: Sequence[LayerReport], leaf: str, entries: int) -> Verdict:
     first = next((layer for layer in layers if layer.broken > 0), None)
     if entries:
         text = f"{entries} entries of {leaf} are NaN or infinite"
-        return verdict("broken", first.name if first else leaf, entries, 0, text)
+        return finding("broken", first.name if first else leaf, entries, 0, text)
     assert first is not None
     text = f"{first.broken:.1%} of the pre-activations of {first.name} are NaN or infinite though the variables are not"
-    return verdict("broken", first.name, first.broken, 0, text)
+    return finding("broken", first.name, first.broken, 0, text)
 
 
 def _stopped(layers: Sequence[LayerReport], outputs: int, examples: int) -> list[Verdict]:
@@ -104,18 +208,18 @@ def _stopped(layers: Sequence[LayerReport], outputs: int, examples: int) -> list
         last = index == len(layers) - 1 and layer.units == outputs
         if layer.saturates and layer.saturated > SATURATED_SHARE:
             text = f"{layer.saturated:.0%} of the outputs of {layer.name} ({layer.activation}) are on the flat parts"
-            found.append(verdict("saturated", layer.name, layer.saturated, SATURATED_SHARE, text))
+            found.append(finding("saturated", layer.name, layer.saturated, SATURATED_SHARE, text))
         elif last and not layer.saturates and layer.dead > (0 if examples >= FEW_EXAMPLES else limit):
             found.append(_dead_outputs(layer, 0 if examples >= FEW_EXAMPLES else limit))
         elif layer.dead > limit and not layer.saturates:
             text = (
                 f"{layer.dead:.0%} of the units of {layer.name} ({layer.activation}) pass no gradient for any example"
             )
-            found.append(verdict("dead", layer.name, layer.dead, limit, text))
+            found.append(finding("dead", layer.name, layer.dead, limit, text))
     return found
 
 
 def _dead_outputs(last: LayerReport, limit: float) -> Verdict:
     lost = f"{round(last.dead * last.units)} of the {last.units} outputs"
     text = f"{lost} ({last.name}, {last.activation}) pass no gradient for any example and cannot learn"
-    return verdict("dead outputs", last.name, last.dead, limit, text)
+    return finding("dead outputs", last.name, last.dead, limit, text)
