@@ -132,7 +132,9 @@ def run(operations: Iterable[Operation], values: dict[int, Any], shifts: Mapping
         arguments = {var: values[slot] for var, slot in atoms if not isinstance(var, core.Literal)}
         about = core.DebugInfo("operation", operation.kind, None, None)
         alone = core.Jaxpr((), [*arguments], equation.outvars, [equation], debug_info=about)
-        results = core.jaxpr_as_fun(core.ClosedJaxpr(alone, ()))(*arguments.values())
+        # From JAX 0.12 on the two classes are one, and its stub no longer lists the older name.
+        closed = core.ClosedJaxpr(alone, ())  # pyright: ignore[reportPrivateImportUsage]
+        results = core.jaxpr_as_fun(closed)(*arguments.values())
         for slot, result in zip(operation.outputs, results, strict=True):
             values[slot] = result + shifts[slot] if slot in shifts else result
 
