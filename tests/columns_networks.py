@@ -15,13 +15,14 @@ EXAMPLES, CLASSES = 40, 3
 
 
 class Case(NamedTuple):
-    """A network: (parameters, batch, layer) → logits."""
+    """A network, (parameters, batch, layer) → logits; `dead` are the shares of dead units that it was built with."""
 
     forward: Callable[..., Any]
     params: Any
     x: Any
     kernels: dict[str, tuple[str, ...]]
     rtol: float = 1e-4
+    dead: dict[str, float] = {}
 
 
 def normal(seed, *shape, scale=None, dtype=jnp.float32):
@@ -37,7 +38,7 @@ def dense(seed, inputs, units, dtype=jnp.float32):
 
 
 def apply_dense(params, x):
-    return x @ params["kernel"] + params["bias"][None]
+    return x @ params["kernel"] + params["bias"].reshape((1,) * (x.ndim - 1) + (-1,))
 
 
 def linear(h):
@@ -100,7 +101,7 @@ def channels_last():
     stem = {"kernel": normal(1, 3, 3, 2, 5), "bias": jnp.array([-9.0, 0.2, -9, 0, -0.6])}
     params = {"stem": stem, "head": dense(2, 20, CLASSES)}
     kernels = {name: (name, "kernel") for name in params}
-    return Case(forward, params, normal(0, EXAMPLES, 4, 4, 2, scale=1), kernels)
+    return Case(forward, params, normal(0, EXAMPLES, 4, 4, 2, scale=1), kernels, dead={"stem": 2 / 5})
 
 
 def channels_first():
@@ -120,7 +121,7 @@ def channels_first():
         "head": dense(2, 8, CLASSES),
     }
     kernels = {"stem": ("stem", "kernel"), "alter": ("alter", "scale"), "head": ("head", "kernel")}
-    return Case(forward, params, normal(0, EXAMPLES, 2, 5, 4, scale=1), kernels)
+    return Case(forward, params, normal(0, EXAMPLES, 2, 5, 4, scale=1), kernels, dead={"stem": 7 / 8})
 
 
 def mixed_types():
@@ -193,7 +194,7 @@ def group_norm():
     norm = {"scale": normal(5, 6, scale=1), "bias": jnp.array([-99.0, 0, -99, 0.5, -99, -2])}
     params = {"wide": dense(1, 4, 6), "groups": norm, "pick": dense(2, 6, CLASSES)}
     kernels = {"wide": ("wide", "kernel"), "groups": ("groups", "scale"), "pick": ("pick", "kernel")}
-    return Case(forward, params, normal(0, EXAMPLES, 5, 4, scale=1), kernels)
+    return Case(forward, params, normal(0, EXAMPLES, 5, 4, scale=1), kernels, dead={"groups": 1 / 2})
 
 
 CASES = {

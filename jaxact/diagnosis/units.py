@@ -46,8 +46,8 @@ class Health(NamedTuple):
 
     Attributes:
         state: its units.
-        broken_gradient: share of its gradients that are NaN or infinite though the pre-activation is finite, by the
-            pre-activation or by the kernel, whichever is more; of a random combination of the outputs.
+        broken_gradient: share of the gradients by its pre-activations that are NaN or infinite though these are finite;
+            where there are none, the share in the gradient by its kernel. Of a random combination of the outputs.
     """
 
     state: health.LayerHealth
@@ -204,7 +204,7 @@ def _random_gradients(subject: Subject, leaves: list[Array], rows: Array) -> tup
     for layer, h, gradient in zip(layers, hidden, by_shift, strict=True):
         own = jnp.mean(~jnp.isfinite(of_kernel[layer.kernel]))
         here = jnp.mean(~jnp.isfinite(gradient) & jnp.isfinite(h))
-        broken.append(len(rows) * jnp.maximum(here, own))
+        broken.append(len(rows) * jnp.where(here > 0, here, own))
     return by_shift, broken
 
 
