@@ -191,7 +191,7 @@ def group_norm():
         x = layer("groups", h, lambda h: jax.nn.relu(h.reshape(-1, 6)).reshape(h.shape), 1)
         return layer("pick", apply_dense(p["pick"], x.mean(1)), linear, None)
 
-    norm = {"scale": normal(5, 6, scale=1), "bias": jnp.array([-99.0, 0, -99, 0.5, -99, -2])}
+    norm = {"scale": normal(5, 6, scale=1), "bias": jnp.array([-99.0, 0, -99, 0.5, -99, -0.1])}
     params = {"wide": dense(1, 4, 6), "groups": norm, "pick": dense(2, 6, CLASSES)}
     kernels = {"wide": ("wide", "kernel"), "groups": ("groups", "scale"), "pick": ("pick", "kernel")}
     return Case(forward, params, normal(0, EXAMPLES, 5, 4, scale=1), kernels, dead={"groups": 1 / 2})

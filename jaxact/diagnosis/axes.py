@@ -9,7 +9,7 @@ from collections.abc import Collection
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxact.diagnosis.graph import Operation
+from jaxact.diagnosis.graph import Operation, shape_of
 
 Axes = tuple[int, ...]
 Shape = tuple[int, ...]
@@ -27,7 +27,7 @@ def of_product(operation: Operation, given: Collection[int], shape: Shape) -> Ax
     if operation.kind == "conv_general_dilated":
         return _wide((numbers.out_spec[1],), shape)
     (contracted, _), (together, _) = numbers
-    left = len(operation.equation.invars[0].aval.shape) - len(contracted) - len(together)
+    left = len(shape_of(operation.equation.invars[0])) - len(contracted) - len(together)
     batch, first = len(together), len(together) + left
     own = range(batch, first) if operation.inputs[0] in given else range(first, len(shape))
     return _wide((*range(batch), *own), shape)

@@ -17,13 +17,17 @@ BOXES = ("value", "raw_value")
 
 def layer_names(paths: Sequence[tuple[str, ...]]) -> list[str]:
     """The layer that each leaf belongs to: its path without the collection and without its own name, `block1/conv`."""
-    boxed = all(path[-1] in BOXES for path in paths)
-    return [_layer_name(path[:-1] if boxed and len(path) > 1 else path) for path in paths]
+    boxed = all(len(path) > 1 and path[-1] in BOXES for path in paths)
+    return [_layer_name(path[: len(path) - boxed]) for path in paths]
 
 
 def _layer_name(path: tuple[str, ...]) -> str:
-    parts = path[1:] if path[0] in COLLECTIONS and len(path) > 1 else path
-    return "/".join(parts[:-1] if parts[-1] in PARTS and len(parts) > 1 else parts)
+    parts = list(path)
+    if len(parts) > 1 and parts[0] in COLLECTIONS:
+        parts = parts[1:]
+    if len(parts) > 1 and parts[-1] in PARTS:
+        parts = parts[:-1]
+    return "/".join(parts)
 
 
 def activation_name(

@@ -134,7 +134,7 @@ def unit_health(
             value, slope = _value_and_slope(subject, layer, values, h)
             slope = reached[index] if mixing[index] else slope
             part = _relative(known[index], slope, counted=not mixing[index])
-            return tuple(axes.by_unit(array, layer.axes) for array in (h, value, part))
+            return axes.by_unit(h, layer.axes), axes.by_unit(value, layer.axes), axes.by_unit(part, layer.axes)
 
         return [state(index, layer) for index, layer in enumerate(layers)]
 
