@@ -187,7 +187,9 @@ def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: i
         )
     last = layers[-1]
     if last.dead > 0 and not any(verdict.layer == last.name for verdict in verdicts):
-        notes.append(f"{round(last.dead * last.units)} of the {last.units} outputs pass no gradient for any example")
+        notes.append(
+            f"{round(last.dead * last.units)} of the {last.units} outputs pass next to no gradient for any example"
+        )
     if skipped:
         notes.append(f"d output/d input has more than {measure.LARGEST_JACOBIAN} entries and was left out")
     return notes
