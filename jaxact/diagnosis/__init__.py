@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxact.diagnosis import adapters, measure
+from jaxact.diagnosis import adapters, layers, measure, names, units
+from jaxact.diagnosis.compiled import shared
+from jaxact.diagnosis.graph import check_deterministic
 from jaxact.diagnosis.report import Diagnosis
 from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, judge
 
@@ -36,10 +38,12 @@ def diagnose(
     (`propagation.loss_gradients`). For the whole: the spectrum of ∂y/∂x on up to 8 examples.
 
     A layer is what `diagnosis.layers` finds: a matrix product or convolution with a parameter, with bias and batch norm
-    in evaluation mode, or a normalisation with parameters; a unit is an entry of its last axis, and every example and
-    position is a case. Its activation is read off the trace, so its slope φ' is exact: a unit is **dead** if φ' is 0 in
-    every case, an output **saturated** if |φ'| < 5 % of its largest value for h in [−8, 8] (of the catalogue's supremum
-    for a hint). The limits of the verdicts are those of `diagnosis.verdicts`.
+    in evaluation mode, or a normalisation with parameters; a unit is a column of its kernel or a channel of its
+    convolution, wherever the layout puts it, and every example and position is a case. Its activation is read off the
+    trace, so its slope φ' is exact. An output is **saturated** if |φ'| < 5 % of its largest value for h in [−32, 32]
+    (of the catalogue's supremum for a hint). A unit is **dead** if |φ'| is below 0.1 % of that in every case: relu
+    where it is off, gelu below −3.8, silu below −8.9, elu, selu and softplus below −6.9. Where φ' grows without limit,
+    only a slope of 0 is dead. The limits of the verdicts are those of `diagnosis.verdicts`.
 
     Args:
         apply_fn: (variables, batch) → outputs [examples, ...], or a tuple that starts with them; or a linen module.
@@ -52,13 +56,14 @@ def diagnose(
         chunk: examples in memory at a time.
 
     Returns:
-        The diagnosis; `print` it. Parameters with NaN give the verdict "broken", a batch of equal examples (all zeros,
-        say) "constant inputs".
+        The diagnosis; `print` it. Parameters with NaN give the verdict "broken", and so do gradients that are NaN where
+        the network is finite; a batch of equal examples (all zeros, say) gives "constant inputs". A note says which
+        parameters are used inside loops, where no layer is measured.
 
     Raises:
         ValueError: an empty or non-finite batch, labels that do not fit, an unknown layer or activation in
             `activations`, a network without layers or one whose examples influence one another (batch norm in training
-            mode, of a single example too).
+            mode, of a single example too), or one that draws random numbers (dropout in training mode).
     """
     images, classes = adapters.checked_batch(batch, labels)
     form, leaves = adapters.form_of(variables, images)
@@ -68,6 +73,7 @@ def diagnose(
     except TypeError:  # a function or structure that is not hashable
         tools = _tools.__wrapped__(apply_fn, form, hints, chunk)
     subject = tools.network.subject
+    check_deterministic(subject.graph)
     if classes is not None:
         adapters.check_classes(classes, subject.graph.shapes[subject.graph.output])
     adapters.check_independent(tools.network, leaves, images)
@@ -75,16 +81,16 @@ def diagnose(
     health, gains = tools.health(leaves, images, known), tools.gains(leaves, images)
     spectra = tools.spectra(leaves, images)
     gradients = None if classes is None else tools.gradients(leaves, images, classes)
-    layers = _reports(subject, jax.device_get((known, health, gains, gradients)))
+    reports = _reports(subject, jax.device_get((known, health, gains, gradients)))
     values = np.asarray(images)
     constant = bool(np.all(values == values[:1])) and (len(values) > 1 or not np.any(values))
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
     outputs = (1, *subject.graph.shapes[subject.graph.output])[-1]
-    verdicts = judge(layers, outputs=outputs, examples=len(images), constant=constant, broken=broken)
+    verdicts = judge(reports, outputs=outputs, examples=len(images), constant=constant, broken=broken)
     return Diagnosis(
-        layers=layers,
+        layers=reports,
         verdicts=tuple(verdicts),
-        notes=tuple(_notes(layers, verdicts, len(images), spectra is None)),
+        notes=(*_notes(reports, verdicts, len(images), spectra is None), *_unseen(subject, form)),
         examples=len(images),
         singular_values=() if spectra is None else tuple(np.median(spectra.singular_values, axis=0).tolist()),
         condition=float("nan") if spectra is None else float(np.median(spectra.condition)),
@@ -106,16 +112,16 @@ class _Tools(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _tools(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], ...], chunk: int) -> _Tools:
-    """Kept, so that the second diagnosis of a network, after some training, compiles nothing."""
+    """Kept, so that the second diagnosis of a network, after some training, traces and compiles nothing."""
     network = adapters.traced(apply_fn, form, dict(hints))
 
     def compiled(measurement: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
-        return jax.jit(partial(measurement, network.subject, **settings))
+        return shared(partial(measurement, network.subject, **settings))
 
     return _Tools(
-        network,
-        compiled(measure.slopes),
-        compiled(measure.unit_health, chunk=chunk),
+        network._replace(outputs=shared(network.outputs)),
+        compiled(units.slopes),
+        compiled(units.unit_health, chunk=chunk),
         compiled(measure.gains),
         compiled(measure.input_output),
         compiled(measure.loss_gradients, chunk=chunk),
@@ -129,7 +135,7 @@ def _reports(subject: measure.Subject, numbers: Any) -> tuple[LayerReport, ...]:
         steps = [*(gains.gain[:-1] / gains.gain[1:]).tolist(), nothing]
     reports = []
     for index, layer in enumerate(subject.layers):
-        state, slopes = health[layer.name], known[layer.name]
+        state, slopes = health[index].state, known[index]
         hint = subject.hints.get(layer.name)
         name = layer.activation if hint is None else getattr(hint.fn, "spec", layer.activation)
         counted = hint is not None or (layer.activation not in ("linear", "?") and not slopes.growing)
@@ -150,9 +156,24 @@ def _reports(subject: measure.Subject, numbers: Any) -> tuple[LayerReport, ...]:
                 gradient=nothing if gradients is None else float(gradients[0].layers[index]),
                 kernel_gradient=nothing if gradients is None else float(gradients[1][index]),
                 saturates=bool(slopes.saturates),
+                broken_gradient=float(health[index].broken_gradient),
             )
         )
     return tuple(reports)
+
+
+def _unseen(subject: measure.Subject, form: adapters.Form) -> list[str]:
+    """A note on the parameters that are used where no layer is looked for."""
+    inside = layers.in_loops(subject.graph)
+    if not inside:
+        return []
+    every = names.layer_names(adapters.paths_of(form.structure))
+    kinds = ", ".join(sorted(set(inside.values())))
+    where = ", ".join(dict.fromkeys(every[leaf] for leaf in sorted(inside)))
+    return [
+        f"{len(inside)} of {len(every)} parameter arrays are used inside {kinds} and not measured: {where}; a fault in "
+        "there shows at a layer before or after it"
+    ]
 
 
 def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: int, skipped: bool) -> list[str]:
@@ -166,7 +187,9 @@ def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: i
         )
     last = layers[-1]
     if last.dead > 0 and not any(verdict.layer == last.name for verdict in verdicts):
-        notes.append(f"{round(last.dead * last.units)} of the {last.units} outputs pass no gradient for any example")
+        notes.append(
+            f"{round(last.dead * last.units)} of the {last.units} outputs pass next to no gradient for any example"
+        )
     if skipped:
         notes.append(f"d output/d input has more than {measure.LARGEST_JACOBIAN} entries and was left out")
     return notes

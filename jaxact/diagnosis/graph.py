@@ -12,6 +12,7 @@ import jax
 from jax.extend import core
 from jaxtyping import Array
 
+DRAWS = frozenset({"random_bits", "random_gamma", "rng_bit_generator", "rng_uniform", "threefry2x32"})
 GROUPS = frozenset({"jit", "pjit", "remat", "remat2", "checkpoint", "closed_call", "core_call", "core_closed_call"})
 
 
@@ -122,6 +123,34 @@ def trace(fn: Callable[[list[Array], Array], Array], leaves: Sequence[Any], x: A
         arguments[-1],
         output,
     )
+
+
+def kinds_within(graph: Graph) -> set[str]:
+    """The names of all primitives that the output depends on, those inside loops and branches too."""
+    found: set[str] = set()
+
+    def look(equation: core.JaxprEqn) -> None:
+        found.add(equation.primitive.name)
+        for inner in core.jaxprs_in_params(equation.params):
+            for part in inner.eqns:
+                look(part)
+
+    for operation in graph.operations:
+        look(operation.equation)
+    return found
+
+
+def check_deterministic(graph: Graph) -> None:
+    """Raises a ValueError for a network that draws random numbers.
+
+    Its trace holds the numbers of one draw, so one dropout mask would serve all examples.
+    """
+    drawn = sorted(DRAWS & kinds_within(graph))
+    if drawn:
+        raise ValueError(
+            f"apply_fn draws random numbers ({drawn[0]}; dropout in training mode?): give it in evaluation mode, such "
+            "as lambda variables, x: model.apply(variables, x, train=False), or pass fixed numbers in the variables"
+        )
 
 
 def run(operations: Iterable[Operation], values: dict[int, Any], shifts: Mapping[int, Array]) -> None:

@@ -44,6 +44,11 @@ REMEDIES = {
     "residual connections or normalisation",
 }
 
+UNSAFE_DERIVATIVE = (
+    "look behind this layer for a derivative that does not exist where the value does: sqrt, log, a power, a norm or a "
+    "division at 0. Make its argument safe before the function, with a second where or an epsilon inside"
+)
+
 
 class LayerReport(NamedTuple):
     """The numbers of one layer; NaN where one is not defined.
@@ -51,19 +56,20 @@ class LayerReport(NamedTuple):
     Attributes:
         name: where its first parameter is in the variables.
         activation: what follows it: a name from the program or the caller's hint, "linear", or "?" (not elementwise).
-        units: entries of its last axis.
+        units: columns of its kernel, channels of its convolution or entries of its normalisation's scale.
         negative: share of negative pre-activations.
         saturated: share of cases with |φ'| below 5 % of its supremum; NaN without a bounded elementwise slope.
         sparsity: share of outputs of the activation that are exactly 0.
         broken: share of pre-activations that are NaN or infinite.
-        dead: share of units with φ' = 0 in every case.
-        nearly_dead: share of units active in at most 1 % of the cases.
+        dead: share of units with |φ'| below 0.1 % of its supremum in every case.
+        nearly_dead: share of units with more than that in some cases, but in at most 1 % of them.
         gain: norm of the output's gradient by this pre-activation over that by the last one.
         gain_error: standard error of that estimate.
         attenuation: gain over that of the next layer, the factor on the way back from there; NaN for the last.
         gradient: √E‖∂loss/∂h‖² over the examples; NaN without labels.
         kernel_gradient: ‖∂loss/∂W‖_F of the mean loss; NaN without labels.
         saturates: whether the activation is flat on both sides (sigmoid, tanh), so that `saturated` is a fault.
+        broken_gradient: share of gradients that are NaN or infinite though the pre-activation is finite.
     """
 
     name: str
@@ -81,6 +87,7 @@ class LayerReport(NamedTuple):
     gradient: float
     kernel_gradient: float
     saturates: bool
+    broken_gradient: float = 0.0
 
 
 class Verdict(NamedTuple):
@@ -117,7 +124,7 @@ def judge(
         constant: whether all examples are the same.
         broken: the first leaf of the variables with entries that are NaN or infinite, and how many it has.
     """
-    if broken[1] or any(layer.broken > 0 for layer in layers):
+    if broken[1] or any(layer.broken > 0 or layer.broken_gradient > 0 for layer in layers):
         return [_broken(layers, *broken)]  # no other number means anything
     order = {layer.name: index for index, layer in enumerate(layers)}
     stopped = _stopped(layers, DEAD_SHARE if examples >= FEW_EXAMPLES else CERTAINLY_DEAD)
@@ -154,9 +161,18 @@ def _broken(layers: Sequence[LayerReport], leaf: str, entries: int) -> Verdict:
     if entries:
         text = f"{entries} entries of {leaf} are NaN or infinite"
         return _verdict("broken", first.name if first else leaf, entries, 0, text)
-    assert first is not None
+    if first is None:
+        return _broken_gradient(layers)
     text = f"{first.broken:.1%} of the pre-activations of {first.name} are NaN or infinite though the variables are not"
     return _verdict("broken", first.name, first.broken, 0, text)
+
+
+def _broken_gradient(layers: Sequence[LayerReport]) -> Verdict:
+    """The last layer that NaN reaches on its way back is the one where it arises."""
+    last = [layer for layer in layers if layer.broken_gradient > 0][-1]
+    share = last.broken_gradient
+    text = f"{share:.1%} of the gradients of {last.name} ({last.activation}) are NaN or infinite though it is finite"
+    return _verdict("broken", last.name, share, 0, text)._replace(remedy=UNSAFE_DERIVATIVE)
 
 
 def _stopped(layers: Sequence[LayerReport], limit: float) -> list[Verdict]:
@@ -166,9 +182,8 @@ def _stopped(layers: Sequence[LayerReport], limit: float) -> list[Verdict]:
             text = f"{layer.saturated:.0%} of the outputs of {layer.name} ({layer.activation}) are on the flat parts"
             found.append(_verdict("saturated", layer.name, layer.saturated, SATURATED_SHARE, text))
         elif layer.dead > limit and not layer.saturates:
-            text = (
-                f"{layer.dead:.0%} of the units of {layer.name} ({layer.activation}) pass no gradient for any example"
-            )
+            units = f"{layer.dead:.0%} of the units of {layer.name} ({layer.activation})"
+            text = f"{units} pass next to no gradient for any example"
             found.append(_verdict("dead", layer.name, layer.dead, limit, text))
     return found
 
@@ -177,7 +192,7 @@ def _dead_outputs(last: LayerReport) -> list[Verdict]:
     if not last.dead > 0 or last.saturates:
         return []
     lost = f"{round(last.dead * last.units)} of the {last.units} outputs"
-    text = f"{lost} ({last.name}, {last.activation}) pass no gradient for any example and cannot learn"
+    text = f"{lost} ({last.name}, {last.activation}) pass next to no gradient for any example and cannot learn"
     return [_verdict("dead outputs", last.name, last.dead, 0, text)]
 
 
