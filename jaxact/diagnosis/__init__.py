@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxact.diagnosis import adapters, checks, measure, reach
+from jaxact.diagnosis import adapters, checks, measure, reach, units
+from jaxact.diagnosis.compiled import shared
 from jaxact.diagnosis.edges import Edges, Kernel, find_edges, find_kernels
 from jaxact.diagnosis.flow import Flow, flow, transport
+from jaxact.diagnosis.graph import check_deterministic
 from jaxact.diagnosis.report import Diagnosis
 from jaxact.diagnosis.signals import signal_findings, signal_notes
 from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, judge
@@ -39,10 +41,12 @@ def diagnose(
     (`propagation.loss_gradients`). For the whole: the spectrum of ∂y/∂x on up to 8 examples.
 
     A layer is what `diagnosis.layers` finds: a matrix product or convolution with a parameter, with bias and batch norm
-    in evaluation mode, or a normalisation with parameters; a unit is an entry of its last axis, and every example and
-    position is a case. Its activation is read off the trace, so its slope φ' is exact: a unit is **dead** if φ' is 0 in
-    every case, an output **saturated** if |φ'| < 5 % of its largest value for h in [−8, 8] (of the catalogue's supremum
-    for a hint). The limits of the verdicts are those of `diagnosis.verdicts`.
+    in evaluation mode, or a normalisation with parameters; a unit is a column of its kernel or a channel of its
+    convolution, wherever the layout puts it, and every example and position is a case. Its activation is read off the
+    trace, so its slope φ' is exact. An output is **saturated** if |φ'| < 5 % of its largest value for h in [−32, 32]
+    (of the catalogue's supremum for a hint). A unit is **dead** if |φ'| is below 0.1 % of that in every case: relu
+    where it is off, gelu below −3.8, silu below −8.9, elu, selu and softplus below −6.9. Where φ' grows without limit,
+    only a slope of 0 is dead. The limits of the verdicts are those of `diagnosis.verdicts`.
 
     Args:
         apply_fn: (variables, batch) → outputs [examples, ...], or a tuple that starts with them; or a linen module.
@@ -55,13 +59,14 @@ def diagnose(
         chunk: examples in memory at a time.
 
     Returns:
-        The diagnosis; `print` it. Parameters with NaN give the verdict "broken", a batch of equal examples (all zeros,
-        say) "constant inputs".
+        The diagnosis; `print` it. Parameters with NaN give the verdict "broken", and so do gradients that are NaN where
+        the network is finite; a batch of equal examples (all zeros, say) gives "constant inputs". A note says which
+        parameters are used inside loops, where no layer is measured.
 
     Raises:
         ValueError: an empty or non-finite batch, labels that do not fit, an unknown layer or activation in
             `activations`, a network without layers or one whose examples influence one another (batch norm in training
-            mode, of a single example too).
+            mode, of a single example too), or one that draws random numbers (dropout in training mode).
     """
     images, classes = adapters.checked_batch(batch, labels)
     form, leaves = adapters.form_of(variables, images)
@@ -71,6 +76,7 @@ def diagnose(
     except TypeError:  # a function or structure that is not hashable
         tools = _tools.__wrapped__(apply_fn, form, hints, chunk)
     subject = tools.network.subject
+    check_deterministic(subject.graph)
     if classes is not None:
         adapters.check_classes(classes, subject.graph.shapes[subject.graph.output])
     adapters.check_independent(tools.network, leaves, images)
@@ -79,25 +85,25 @@ def diagnose(
     spectra = tools.spectra(leaves, images)
     gradients = None if classes is None else tools.gradients(leaves, images, classes)
     flows = jax.device_get(flows)
-    layers = _reports(tools, jax.device_get((known, health, gradients)), flows)
+    reports = _reports(tools, jax.device_get((known, health, gradients)), flows)
     reached, notes = _reached(tools, leaves, images)
-    found = checks.input_checks(images, layers, tools.edges)
+    found = checks.input_checks(images, reports, tools.edges)
     outputs = (1, *subject.graph.shapes[subject.graph.output])[-1]
     if classes is not None:
         assert gradients is not None
         about = checks.label_checks(classes, float(gradients[0].loss), outputs, FEW_EXAMPLES)
         found, notes = found + about[0], notes + about[1]
     if reached is not None:
-        about = checks.weight_checks(subject, layers, flows.alike.tolist(), reached)
+        about = checks.weight_checks(subject, reports, flows.alike.tolist(), reached)
         found, notes = found + about[0], notes + about[1]
-    found += checks.reach_checks(tools.groups, reached, subject, layers, tools.edges)
+    found += checks.reach_checks(tools.groups, reached, subject, reports, tools.edges)
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
-    signals = signal_findings(layers, tools.edges)
-    verdicts = judge(layers, outputs=outputs, examples=len(images), broken=broken, signals=signals, checks=found)
-    notes = [*_notes(layers, verdicts, len(images), spectra is None), *notes]
-    notes += signal_notes(layers, tools.edges, verdicts)
+    signals = signal_findings(reports, tools.edges)
+    verdicts = judge(reports, outputs=outputs, examples=len(images), broken=broken, signals=signals, checks=found)
+    notes = [*_notes(reports, verdicts, len(images), spectra is None), *notes]
+    notes += signal_notes(reports, tools.edges, verdicts)
     return Diagnosis(
-        layers=layers,
+        layers=reports,
         verdicts=tuple(verdicts),
         notes=tuple(notes),
         examples=len(images),
@@ -129,7 +135,7 @@ class _Tools(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _tools(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], ...], chunk: int) -> _Tools:
-    """Kept, so that the second diagnosis of a network, after some training, compiles nothing."""
+    """Kept, so that the second diagnosis of a network, after some training, traces and compiles nothing."""
     network = adapters.traced(apply_fn, form, dict(hints))
     graph, layers = network.subject.graph, network.subject.layers
     kernels = find_kernels(graph, layers)
@@ -138,19 +144,19 @@ def _tools(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], ...
     groups = reach.find_groups(graph, adapters.paths_of(form.structure), form.leaves, used)
 
     def compiled(measurement: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
-        return jax.jit(partial(measurement, network.subject, **settings))
+        return shared(partial(measurement, network.subject, **settings))
 
     return _Tools(
-        network,
+        network._replace(outputs=shared(network.outputs)),
         find_edges(graph, layers),
         kernels,
         groups,
-        compiled(measure.slopes),
-        compiled(measure.unit_health, chunk=chunk),
+        compiled(units.slopes),
+        compiled(units.unit_health, chunk=chunk),
         compiled(flow, kernels=kernels),
         compiled(measure.input_output),
         compiled(measure.loss_gradients, chunk=chunk),
-        jax.jit(partial(reach.projected_gradient, every)),
+        shared(partial(reach.projected_gradient, every)),
     )
 
 
@@ -171,7 +177,7 @@ def _reports(tools: _Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...
         passed = (flows.spread / flows.received).tolist()
     reports = []
     for index, layer in enumerate(subject.layers):
-        state, slopes = health[layer.name], known[layer.name]
+        state, slopes = health[index].state, known[index]
         hint, kernel = subject.hints.get(layer.name), tools.kernels[index]
         name = layer.activation if hint is None else getattr(hint.fn, "spec", layer.activation)
         counted = hint is not None or (layer.activation not in ("linear", "?") and not slopes.growing)
@@ -197,6 +203,7 @@ def _reports(tools: _Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...
                 kernel_scale=nothing if kernel is None else float(flows.size[index]) / kernel.usual(),
                 passed=passed[index],
                 spread=float(flows.spread[index]),
+                broken_gradient=float(health[index].broken_gradient),
             )
         )
     return tuple(reports)
@@ -213,7 +220,9 @@ def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: i
         )
     last = layers[-1]
     if last.dead > 0 and not any(verdict.layer == last.name for verdict in verdicts):
-        notes.append(f"{round(last.dead * last.units)} of the {last.units} outputs pass no gradient for any example")
+        notes.append(
+            f"{round(last.dead * last.units)} of the {last.units} outputs pass next to no gradient for any example"
+        )
     if skipped:
         notes.append(f"d output/d input has more than {measure.LARGEST_JACOBIAN} entries and was left out")
     return notes

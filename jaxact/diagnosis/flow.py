@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxact.diagnosis import axes
 from jaxact.diagnosis.edges import OUTPUT, Edges, Kernel
 from jaxact.diagnosis.graph import run_all
 from jaxact.diagnosis.measure import GAIN_EXAMPLES, PROBES, Subject
@@ -48,12 +49,13 @@ def flow(subject: Subject, leaves: list[Array], images: Any, kernels: tuple[Kern
         signs = jax.random.rademacher(key, (PROBES, *value.shape), value.dtype)
         norms = jax.vmap(lambda sign: jnp.stack([_norm(part) for part in pull(sign)[0]]))(signs)
         received = [nothing if kernel is None else _rms(values[kernel.received]) for kernel in kernels]
-        return norms, received, [values[slot][0].astype(jnp.float32) for slot in slots]
+        return norms, received, [values[slot].astype(jnp.float32) for slot in slots]
 
     images = first(images, GAIN_EXAMPLES)
     keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), len(jax.tree.leaves(images)[0]))
     norms, received, hidden = jax.vmap(of_example)(images, keys)
-    cases = [h.reshape(-1, h.shape[-1]) for h in hidden]
+    ours = [tuple(axis + 1 for axis in layer.axes) for layer in subject.layers]  # behind that of the examples
+    cases = [axes.by_unit(h, own) for h, own in zip(hidden, ours, strict=True)]
     spread = [_rms(rows - rows.mean(0, keepdims=True)) for rows in cases]
     values = run_all(graph, leaves, first(images, 1), {})
     matrices = [None if kernel is None else _matrix(values[kernel.slot], kernel) for kernel in kernels]

@@ -1,6 +1,6 @@
 """Which parameters the diagnosis has seen, and which of them no gradient reaches.
 
-A **parameter group** is the parameters of one module: the leaves of the variables with one path but for its last part.
+A **parameter group** is the parameters of one module, `names.layer_names`: a layer's kernel and bias are one.
 Running averages, counters and random keys are no parameters.
 """
 
@@ -14,6 +14,7 @@ from jaxtyping import Array
 from jaxact.diagnosis.flow import first
 from jaxact.diagnosis.graph import Graph, Operation, trace
 from jaxact.diagnosis.layers import MIXING
+from jaxact.diagnosis.names import layer_names
 
 NOT_PARAMETERS = frozenset({"mean", "var", "count"})
 REACH_EXAMPLES, STEPS, STEP_SIZE = 16, 3, 0.01
@@ -76,14 +77,10 @@ def find_groups(
     """
     collected = any(path[0] == "params" and len(path) > 1 for path in paths)
     members: dict[str, list[int]] = {}
-    for index, (path, form) in enumerate(zip(paths, forms, strict=True)):
-        if not jnp.issubdtype(form.dtype, jnp.floating) or path[-1] in NOT_PARAMETERS:
-            continue
-        if collected and path[0] != "params":
-            continue
-        path = path[1:] if collected else path
-        path = path[:-1] if path[-1] in ("value", "raw_value") else path  # an NNX parameter holds its array so
-        members.setdefault("/".join(path[:-1] or path), []).append(index)
+    for index, (path, form, name) in enumerate(zip(paths, forms, layer_names(paths), strict=True)):
+        known = jnp.issubdtype(form.dtype, jnp.floating) and NOT_PARAMETERS.isdisjoint(path[-2:])
+        if known and (path[0] == "params" or not collected):
+            members.setdefault(name, []).append(index)
     meetings = _meetings(graph)
     groups = []
     for name, leaves in members.items():

@@ -28,6 +28,9 @@ OF_ITS_OWN = frozenset({"unscaled inputs", "equal labels", "incomplete"})
 REMEDIES = {
     "broken": "lower the learning rate or clip the gradient, start again from the last finite parameters, and look for "
     "0/0, log(0) and overflow",
+    "unsafe derivative": "look behind this layer for a derivative that does not exist where the value does: sqrt, log, "
+    "a power, a norm or a division at 0. Make its argument safe before the function, with a second where or an epsilon "
+    "inside",
     "constant inputs": "check the data pipeline: examples that are all alike carry nothing to learn from",
     "dead": "raise the biases towards 0, initialise anew by He's rule, lower the learning rate, put a normalisation "
     "before the activation, or use one with a slope on both sides (leaky_relu, elu)",
@@ -52,7 +55,8 @@ REMEDIES = {
     "incomplete": "diagnose each other output by a function that returns it, and layers in loops by a function that "
     "applies one of them; remove parameters without use",
 }
-"""The usual remedies by kind of finding; "growth" is for a gradient that grows though no kernel is large."""
+"""The usual remedies by kind of finding; "growth" is for gradients that grow though no kernel is large, "unsafe
+derivative" for those that are broken though the variables are not."""
 
 
 class LayerReport(NamedTuple):
@@ -61,13 +65,13 @@ class LayerReport(NamedTuple):
     Attributes:
         name: where its first parameter is in the variables.
         activation: what follows it: a name from the program or the caller's hint, "linear", or "?" (not elementwise).
-        units: entries of its last axis.
+        units: columns of its kernel, channels of its convolution or entries of its normalisation's scale.
         negative: share of negative pre-activations.
         saturated: share of cases with |φ'| below 5 % of its supremum; NaN without a bounded elementwise slope.
         sparsity: share of outputs of the activation that are exactly 0.
         broken: share of pre-activations that are NaN or infinite.
-        dead: share of units with φ' = 0 in every case.
-        nearly_dead: share of units active in at most 1 % of the cases.
+        dead: share of units with |φ'| below 0.1 % of its supremum in every case.
+        nearly_dead: share of units with more than that in some cases, but in at most 1 % of them.
         gain: norm of the output's gradient by this pre-activation over that by the last one; by the last ones
             together, where several layers feed the output.
         gain_error: standard error of that estimate.
@@ -81,6 +85,7 @@ class LayerReport(NamedTuple):
             √(2/(fan-in + fan-out)).
         passed: standard deviation of h over the cases over the root mean square of what the kernel multiplies.
         spread: root mean square over the units of the standard deviation of h over the cases.
+        broken_gradient: share of gradients that are NaN or infinite though the pre-activation is finite.
     """
 
     name: str
@@ -103,6 +108,7 @@ class LayerReport(NamedTuple):
     kernel_scale: float = math.nan
     passed: float = math.nan
     spread: float = math.nan
+    broken_gradient: float = 0.0
 
 
 class Verdict(NamedTuple):
@@ -147,7 +153,7 @@ def judge(
         signals: what `diagnosis.signals` finds, the growth of gradients first.
         checks: what `diagnosis.checks` finds in inputs, labels, loss, weights and reach.
     """
-    if broken[1] or any(layer.broken > 0 for layer in layers):
+    if broken[1] or any(layer.broken > 0 or layer.broken_gradient > 0 for layer in layers):
         return [_broken(layers, *broken)]  # no other number means anything
     stopped = _stopped(layers, outputs, examples)
     found = [*stopped, *signals]
@@ -197,9 +203,18 @@ def _broken(layers: Sequence[LayerReport], leaf: str, entries: int) -> Verdict:
     if entries:
         text = f"{entries} entries of {leaf} are NaN or infinite"
         return finding("broken", first.name if first else leaf, entries, 0, text)
-    assert first is not None
+    if first is None:
+        return _broken_gradient(layers)
     text = f"{first.broken:.1%} of the pre-activations of {first.name} are NaN or infinite though the variables are not"
     return finding("broken", first.name, first.broken, 0, text)
+
+
+def _broken_gradient(layers: Sequence[LayerReport]) -> Verdict:
+    """The last layer that NaN reaches on its way back is the one where it arises."""
+    last = [layer for layer in layers if layer.broken_gradient > 0][-1]
+    share = last.broken_gradient
+    text = f"{share:.1%} of the gradients of {last.name} ({last.activation}) are NaN or infinite though it is finite"
+    return finding("broken", last.name, share, 0, text, "unsafe derivative")
 
 
 def _stopped(layers: Sequence[LayerReport], outputs: int, examples: int) -> list[Verdict]:
@@ -212,14 +227,13 @@ def _stopped(layers: Sequence[LayerReport], outputs: int, examples: int) -> list
         elif last and not layer.saturates and layer.dead > (0 if examples >= FEW_EXAMPLES else limit):
             found.append(_dead_outputs(layer, 0 if examples >= FEW_EXAMPLES else limit))
         elif layer.dead > limit and not layer.saturates:
-            text = (
-                f"{layer.dead:.0%} of the units of {layer.name} ({layer.activation}) pass no gradient for any example"
-            )
+            units = f"{layer.dead:.0%} of the units of {layer.name} ({layer.activation})"
+            text = f"{units} pass next to no gradient for any example"
             found.append(finding("dead", layer.name, layer.dead, limit, text))
     return found
 
 
 def _dead_outputs(last: LayerReport, limit: float) -> Verdict:
     lost = f"{round(last.dead * last.units)} of the {last.units} outputs"
-    text = f"{lost} ({last.name}, {last.activation}) pass no gradient for any example and cannot learn"
+    text = f"{lost} ({last.name}, {last.activation}) pass next to no gradient for any example and cannot learn"
     return finding("dead outputs", last.name, last.dead, limit, text)
