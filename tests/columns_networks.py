@@ -15,7 +15,11 @@ EXAMPLES, CLASSES = 40, 3
 
 
 class Case(NamedTuple):
-    """A network, (parameters, batch, layer) → logits; `dead` are the shares of dead units that it was built with."""
+    """A network, (parameters, batch, layer) → logits.
+
+    `dead` are the shares of dead units that it was built with, `fed` the layers that a layer feeds where they are not
+    just the next one.
+    """
 
     forward: Callable[..., Any]
     params: Any
@@ -23,6 +27,7 @@ class Case(NamedTuple):
     kernels: dict[str, tuple[str, ...]]
     rtol: float = 1e-4
     dead: dict[str, float] = {}
+    fed: dict[str, tuple[str, ...]] = {}
 
 
 def normal(seed, *shape, scale=None, dtype=jnp.float32):
@@ -151,7 +156,8 @@ def nested_residual():
     body = {"up": dense(2, 6, 9), "down": dense(3, 9, 6)}
     params = {"input": dense(1, 5, 6), "body": body, "classifier": dense(4, 6, CLASSES)}
     kernels = {name: (*name.split("/"), "kernel") for name in ("input", "body/up", "body/down", "classifier")}
-    return Case(forward, params, normal(0, EXAMPLES, 5, scale=1), kernels)
+    fed = {"input": ("body/up", "classifier")}
+    return Case(forward, params, normal(0, EXAMPLES, 5, scale=1), kernels, fed=fed)
 
 
 def kernel_on_the_left():

@@ -114,8 +114,8 @@ def test_every_column_is_that_of_plain_loops_and_of_gradients_by_a_shift(name):
         wanted = math.sqrt(squared(kernel)) / EXAMPLES
         np.testing.assert_allclose(layer.kernel_gradient, wanted, rtol=case.rtol, err_msg=layer.name)
         assert abs(layer.gain - gains[index]) < 4 * layer.gain_error + case.rtol * gains[index], layer.name
-        if index:
-            before = found.layers[index - 1]
-            np.testing.assert_allclose(before.attenuation, before.gain / layer.gain, rtol=1e-5)
+        if index < len(order) - 1:
+            fed = [found.layer(name).gain for name in case.fed.get(layer.name, (order[index + 1],))]
+            np.testing.assert_allclose(layer.attenuation, layer.gain / math.hypot(*fed), rtol=1e-5)
     assert all(found.layer(layer).dead == pytest.approx(share) for layer, share in case.dead.items())
     assert math.isnan(found.layers[-1].attenuation) and all(layer.broken_gradient == 0 for layer in found.layers)

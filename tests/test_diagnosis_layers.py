@@ -9,7 +9,6 @@ import pytest
 from jaxact.diagnosis import axes
 from jaxact.diagnosis.adapters import form_of, traced
 from jaxact.diagnosis.graph import check_deterministic, trace
-from jaxact.diagnosis.layers import in_loops
 from jaxact.diagnosis.names import layer_names
 
 
@@ -196,13 +195,3 @@ def test_keys_that_nothing_is_drawn_from_are_not_refused():
         return jax.lax.scan(lambda x, key: (jnp.tanh(x), None), x @ w, keys)[0]
 
     check_deterministic(graph_of(unused, (4, 4)))
-
-
-def test_parameters_inside_loops_are_listed():
-    def body(x, first, loop, branch, turn, last):
-        x, _ = jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), x @ first, 2 * loop)
-        x = jax.lax.cond(x.sum() > 0, lambda x: x @ branch, lambda x: x, x)
-        return jax.lax.while_loop(lambda x: x.sum() > 9, lambda x: x @ turn, x) @ last
-
-    assert in_loops(graph_of(body, (4, 4), (3, 4, 4), (4, 4), (4, 4), (4, 2))) == {1: "scan", 2: "cond", 3: "while"}
-    assert in_loops(graph_of(lambda x, w: jax.lax.switch(0, [jnp.tanh, jnp.sin], x @ w), (4, 4))) == {}

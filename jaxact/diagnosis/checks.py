@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxact.diagnosis.edges import INPUT, OUTPUT, Edges
+from jaxact.diagnosis.edges import INPUT, OUTPUT, Edges, reachable
 from jaxact.diagnosis.measure import Subject
 from jaxact.diagnosis.reach import Group, Reached
 from jaxact.diagnosis.verdicts import LayerReport, Verdict, finding, listed
@@ -117,7 +117,8 @@ def _unreached(
     groups: Sequence[Group], reached: Reached, subject: Subject, layers: Sequence[LayerReport], edges: Edges
 ) -> list[Verdict]:
     off = frozenset(index for index, layer in enumerate(layers) if layer.dead == 1)
-    explained = edges.upstream(off)
+    # A dead layer takes the gradient from all before it, and its input from all after it.
+    explained = edges.upstream(off).union(*(reachable(edges.successors, layer) for layer in off))
     stuck, last = list[str](), -1
     for group in groups:
         if group.unseen == "no output depends on it" or not reached.later.isdisjoint(group.leaves):

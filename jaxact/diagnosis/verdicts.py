@@ -187,7 +187,7 @@ def _independent(verdict: Verdict, cause: Verdict) -> bool:
     return verdict.limit == LOST or verdict.kind in OF_ITS_OWN
 
 
-def finding(kind: str, layer: str, number: float, limit: float, text: str, remedy: str = "") -> Verdict:
+def finding(kind: str, layer: str, number: float | int, limit: float | int, text: str, remedy: str = "") -> Verdict:
     """A finding with the remedy of its kind, or of another one."""
     return Verdict(kind, layer, float(number), float(limit), text, REMEDIES[remedy or kind])
 
@@ -218,18 +218,19 @@ def _broken_gradient(layers: Sequence[LayerReport]) -> Verdict:
 
 
 def _stopped(layers: Sequence[LayerReport], outputs: int, examples: int) -> list[Verdict]:
-    found, limit = [], DEAD_SHARE if examples >= FEW_EXAMPLES else CERTAINLY_DEAD
+    enough = examples >= FEW_EXAMPLES
+    found, limit = [], DEAD_SHARE if enough else CERTAINLY_DEAD
     for index, layer in enumerate(layers):
         last = index == len(layers) - 1 and layer.units == outputs
+        most = 0.0 if last and enough else limit
         if layer.saturates and layer.saturated > SATURATED_SHARE:
             text = f"{layer.saturated:.0%} of the outputs of {layer.name} ({layer.activation}) are on the flat parts"
             found.append(finding("saturated", layer.name, layer.saturated, SATURATED_SHARE, text))
-        elif last and not layer.saturates and layer.dead > (0 if examples >= FEW_EXAMPLES else limit):
-            found.append(_dead_outputs(layer, 0 if examples >= FEW_EXAMPLES else limit))
-        elif layer.dead > limit and not layer.saturates:
+        elif layer.dead > most and not layer.saturates:
             units = f"{layer.dead:.0%} of the units of {layer.name} ({layer.activation})"
             text = f"{units} pass next to no gradient for any example"
-            found.append(finding("dead", layer.name, layer.dead, limit, text))
+            dead = finding("dead", layer.name, layer.dead, most, text)
+            found.append(_dead_outputs(layer, most) if last else dead)
     return found
 
 
