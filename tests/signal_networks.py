@@ -54,11 +54,8 @@ class Probe:
         measured = jax.device_get(self.flow(jax.tree.leaves(weights), self.x))
         moved, found = transport(measured.norms, self.edges), []
         for index, (layer, kernel) in enumerate(zip(self.layers, self.kernels, strict=True)):
-            own = {} if kernel is None else {
-                "kernel_he": (2 / kernel.fan_in) ** 0.5, "kernel_scale": measured.size[index] / kernel.usual(),
-                "passed": measured.spread[index] / measured.received[index],
-            }  # fmt: skip
-            own = own or {"kernel_he": np.nan, "kernel_scale": np.nan, "passed": np.nan}
+            he = np.nan if kernel is None else (2 / kernel.fan_in) ** 0.5
+            usual = np.nan if kernel is None else kernel.usual()
             found.append(
                 report(
                     layer.name,
@@ -67,7 +64,9 @@ class Probe:
                     attenuation=moved.step[index],
                     kernel_deviation=float(measured.deviation[index]),
                     spread=float(measured.spread[index]),
-                    **own,
+                    kernel_he=he,
+                    kernel_scale=float(measured.size[index]) / usual,
+                    passed=float(measured.spread[index]) / float(measured.received[index]),
                 )
             )
         return found
@@ -80,20 +79,86 @@ class Probe:
         return signal_notes(reports, self.edges, signal_findings(reports, self.edges))
 
 
-def chain(phi, norm=None, out=CLASSES):
-    """Layers in the order of their names, φ between them."""
+def layer_norm(h):
+    return (h - h.mean(-1, keepdims=True)) * jax.lax.rsqrt(h.var(-1, keepdims=True) + 1e-6)
+
+
+def rms_norm(h):
+    return h * jax.lax.rsqrt((h * h).mean(-1, keepdims=True) + 1e-6)
+
+
+def same(h):
+    return h
+
+
+def chain(phi, before=same, after=same):
+    """Layers in the order of their names: φ between them, and normalisations before and after it."""
 
     def network(weights, x):
         *hidden, last = sorted(weights)
         for name in hidden:
-            h = x @ weights[name]
-            x = phi(h if norm is None else norm(h))
+            x = after(phi(before(x @ weights[name])))
         return x @ weights[last]
 
     return network
 
 
-def chain_shapes(depth, width=WIDTH, out=CLASSES):
+def chain_shapes(depth, width=WIDTH):
     """Shapes of `depth` hidden layers and an output layer."""
-    sizes = [X.shape[1], *[width] * depth, out]
+    sizes = [X.shape[1], *[width] * depth, CLASSES]
     return {f"w{index:02}": pair for index, pair in enumerate(zip(sizes[:-1], sizes[1:], strict=True))}
+
+
+def residual(phi, before=same, after=same, final=same, blocks=3):
+    """Blocks x + W φ(W before(x)) between a stem and a head."""
+
+    def network(weights, x):
+        x = x @ weights["stem"]
+        for block in range(blocks):
+            x = after(x + phi(before(x) @ weights[f"{block}_in"]) @ weights[f"{block}_out"])
+        return final(x) @ weights["head"]
+
+    inner = {f"{block}_{part}": (WIDTH, WIDTH) for block in range(blocks) for part in ("in", "out")}
+    return network, {"stem": (X.shape[1], WIDTH), **inner, "head": (WIDTH, CLASSES)}
+
+
+def gated(phi, before=same, skip=True, blocks=2):
+    """Blocks of φ(gate)·value, with or without a path around them."""
+
+    def network(weights, x):
+        x = x @ weights["stem"]
+        for block in range(blocks):
+            y = before(x)
+            y = (phi(y @ weights[f"{block}_gate"]) * (y @ weights[f"{block}_value"])) @ weights[f"{block}_out"]
+            x = x + y if skip else y
+        return before(x) @ weights["head"]
+
+    inner = {f"{block}_{part}": (WIDTH, WIDTH) for block in range(blocks) for part in ("gate", "value", "out")}
+    return network, {"stem": (X.shape[1], WIDTH), **inner, "head": (WIDTH, CLASSES)}
+
+
+RELU, GELU, SILU, SIGMOID, TANH = jax.nn.relu, jax.nn.gelu, jax.nn.silu, jax.nn.sigmoid, jnp.tanh
+NETWORKS = {
+    "residual relu": residual(RELU),
+    "residual tanh": residual(TANH),
+    "residual gelu": residual(GELU, blocks=5),
+    "layer norm before, relu": residual(RELU, before=layer_norm, final=layer_norm),
+    "layer norm before, gelu": residual(GELU, before=layer_norm),
+    "layer norm before, tanh": residual(TANH, before=layer_norm, final=layer_norm, blocks=5),
+    "layer norm after, relu": residual(RELU, after=layer_norm),
+    "layer norm after, tanh": residual(TANH, after=layer_norm),
+    "RMS norm before, silu": residual(SILU, before=rms_norm, final=rms_norm),
+    "RMS norm after, gelu": residual(GELU, after=rms_norm),
+    "gated": gated(SIGMOID),
+    "gated silu": gated(SILU),
+    "gated, layer norm": gated(SILU, before=layer_norm),
+    "gated, RMS norm": gated(SIGMOID, before=rms_norm),
+    "gated, no way around": gated(SIGMOID, skip=False),
+    "gated, no way around, layer norm": gated(SILU, before=layer_norm, skip=False),
+    "chain, layer norm": (chain(RELU, before=layer_norm), chain_shapes(4)),
+    "chain, RMS norm": (chain(TANH, before=rms_norm), chain_shapes(4)),
+    "chain, layer norm after": (chain(RELU, after=layer_norm), chain_shapes(4)),
+    "chain, layer norm, gelu": (chain(GELU, before=layer_norm), chain_shapes(8)),
+    "chain, RMS norm after": (chain(SILU, after=rms_norm), chain_shapes(3)),
+}
+"""Residual, gated and normalised networks, (network, shapes of its kernels)."""
