@@ -99,7 +99,9 @@ def diagnose(
     found += checks.reach_checks(tools.groups, reached, subject, reports, tools.edges)
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
     signals = signal_findings(reports, tools.edges)
-    verdicts = judge(reports, outputs=outputs, examples=len(images), broken=broken, signals=signals, checks=found)
+    verdicts = judge(
+        reports, tools.edges, outputs=outputs, examples=len(images), broken=broken, signals=signals, checks=found
+    )
     notes = [*_notes(reports, verdicts, len(images), spectra is None), *notes]
     notes += signal_notes(reports, tools.edges, verdicts)
     return Diagnosis(

@@ -56,6 +56,10 @@ class Edges(NamedTuple):
             node for node in self.successors if node != INPUT and targets & reachable(self.successors, node)
         )
 
+    def connected(self, layer: int) -> frozenset[int]:
+        """The layers before and after one, itself included."""
+        return self.upstream(frozenset({layer})) | reachable(self.successors, layer)
+
 
 def find_edges(graph: Graph, layers: tuple[Layer, ...]) -> Edges:
     """The layer graph of a traced network."""

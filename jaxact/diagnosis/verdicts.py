@@ -18,6 +18,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jaxact.diagnosis.edges import Edges
+
 DEAD_SHARE, CERTAINLY_DEAD, FEW_EXAMPLES = 0.5, 0.9, 32
 SATURATED_SHARE = 0.5
 LARGEST_STEP, LOST = 30.0, 1 / 200
@@ -136,6 +138,7 @@ class Verdict(NamedTuple):
 
 def judge(
     layers: Sequence[LayerReport],
+    edges: Edges,
     *,
     outputs: int,
     examples: int,
@@ -147,6 +150,7 @@ def judge(
 
     Args:
         layers: in the order in which they are computed.
+        edges: which of them feeds which; what lies on another path has a cause of its own.
         outputs: entries of the network's output; the last layer is the output layer if it has as many units.
         examples: size of the batch.
         broken: the first leaf of the variables with entries that are NaN or infinite, and how many it has.
@@ -161,10 +165,14 @@ def judge(
         found = [*signals, *stopped]  # a kernel this large saturates or kills what comes after it
     first = [check for check in checks if check.kind in FIRST or _explains(check, found)]
     found = [*first, *found, *(check for check in checks if check not in first)]
-    return [
-        verdict if _independent(verdict, found[0]) else verdict._replace(because=found[0].layer or "the inputs")
-        for verdict in sorted(found, key=lambda verdict: not _independent(verdict, found[0]))
-    ]
+    if not found:
+        return []
+    cause = found[0]
+    order = {layer.name: index for index, layer in enumerate(layers)}
+    near = edges.connected(order[cause.layer]) if cause.layer in order else frozenset(order.values())
+    elsewhere = {name for name, index in order.items() if index not in near}
+    own = [verdict for verdict in found if _independent(verdict, cause) or verdict.layer in elsewhere]
+    return [*own, *(v._replace(because=cause.layer or "the inputs") for v in found if v not in own)]
 
 
 def _before(growing: Verdict, stopped: Verdict, layers: Sequence[LayerReport]) -> bool:
