@@ -120,9 +120,9 @@ def test_a_network_whose_output_is_the_same_for_all_inputs_is_never_healthy():
     ("between", "stuck"),
     [
         (jax.lax.stop_gradient, ["a"]),
-        (jnp.round, ["a"]),
-        (lambda h: 0 * h, ["a", "b"]),
-        (lambda h: jnp.sort(h, axis=-1), []),
+        pytest.param(jnp.round, ["a"], marks=pytest.mark.slow),
+        pytest.param(lambda h: 0 * h, ["a", "b"], marks=pytest.mark.slow),
+        pytest.param(lambda h: jnp.sort(h, axis=-1), [], marks=pytest.mark.slow),
     ],
 )
 def test_parameters_without_gradient_are_named(between, stuck):
@@ -142,6 +142,7 @@ def test_parameters_without_gradient_are_named(between, stuck):
     assert "no gradient" not in [verdict.kind for verdict in other.verdicts]
 
 
+@pytest.mark.slow
 def test_heads_and_branches_that_start_at_zero_are_no_fault():
     """After the head's first step the rest has its gradient; a head and a branch behind it need two steps."""
 
@@ -161,6 +162,7 @@ def test_heads_and_branches_that_start_at_zero_are_no_fault():
     assert found.main == "equal weights" and "all weights of b, c are 0" in found.verdicts[0].text
 
 
+@pytest.mark.slow
 def test_the_gradient_of_outputs_behind_a_while_loop_is_not_looked_at_and_that_is_said():
     def network(w, x):
         h = jnp.tanh(x @ k(w, "a"))
@@ -170,6 +172,7 @@ def test_the_gradient_of_outputs_behind_a_while_loop_is_not_looked_at_and_that_i
     assert found.main == "incomplete" and any("gradient of all outputs was not looked at" in n for n in found.notes)
 
 
+@pytest.mark.slow
 def test_a_dead_layer_explains_what_gets_no_gradient_before_and_after_it_but_no_other_branch():
     model, variables, x = healthy()
     found = jaxact.diagnose(model.apply, changed(variables, "Conv_1", "bias", lambda b: b - 100), x)

@@ -87,6 +87,7 @@ def test_pytorchs_rule_loses_the_gradient_of_a_deep_stack_layer_by_layer():
     assert found.number == pytest.approx((1 / 6) ** (19 / 2), rel=1.5)
 
 
+@pytest.mark.slow
 def test_sigmoids_vanish_from_five_layers_on():
     for depth, rules in ((1, ("he", "lecun", "torch")), (2, ("he", "lecun", "torch")), (5, ())):
         probe = Probe(chain(SIGMOID), kernels(chain_shapes(depth)))
@@ -95,6 +96,7 @@ def test_sigmoids_vanish_from_five_layers_on():
     assert found.kind == "vanishing" and "per layer" in found.text and "(logistic)" in found.text
 
 
+@pytest.mark.slow
 def test_branches_of_a_sum_do_not_feed_one_another():
     def two(factor):
         return lambda weights, x: TANH(x @ weights["a"]) @ weights["b"] + factor * (x @ weights["c"])

@@ -36,9 +36,10 @@ def diagnose(
 
     Per layer: shares of negative, saturated and exactly zero outputs, of dead and nearly dead units
     (`health.LayerHealth`); the norm of the output's gradient by its pre-activations h^l relative to the last layer,
-    √(E‖∂y/∂h^l‖²/E‖∂y/∂h^L‖²), on up to 16 examples with 8 random probes each (`propagation.hutchinson_apjn`); with
-    labels the norms of the gradients of the cross-entropy by h^l and by the layer's kernel
-    (`propagation.loss_gradients`). For the whole: the spectrum of ∂y/∂x on up to 8 examples.
+    √(E‖∂y/∂h^l‖²/E‖∂y/∂h^L‖²), and relative to the layers that this one feeds, on up to 16 examples with 8 random
+    probes each (`diagnosis.flow`); how large the kernel is and how much it passes on; with labels the norms of the
+    gradients of the cross-entropy by h^l and by the layer's kernel (`propagation.loss_gradients`). For the whole: the
+    spectrum of ∂y/∂x on up to 8 examples.
 
     A layer is what `diagnosis.layers` finds: a matrix product or convolution with a parameter, with bias and batch norm
     in evaluation mode, or a normalisation with parameters; a unit is a column of its kernel or a channel of its
@@ -46,7 +47,8 @@ def diagnose(
     trace, so its slope φ' is exact. An output is **saturated** if |φ'| < 5 % of its largest value for h in [−32, 32]
     (of the catalogue's supremum for a hint). A unit is **dead** if |φ'| is below 0.1 % of that in every case: relu
     where it is off, gelu below −3.8, silu below −8.9, elu, selu and softplus below −6.9. Where φ' grows without limit,
-    only a slope of 0 is dead. The limits of the verdicts are those of `diagnosis.verdicts`.
+    only a slope of 0 is dead. For all outputs together: which parameters get a gradient, at first or after small steps.
+    The limits are those of `diagnosis.verdicts`, `diagnosis.signals` and `diagnosis.checks`.
 
     Args:
         apply_fn: (variables, batch) → outputs [examples, ...], or a tuple that starts with them; or a linen module.
@@ -60,8 +62,9 @@ def diagnose(
 
     Returns:
         The diagnosis; `print` it. Parameters with NaN give the verdict "broken", and so do gradients that are NaN where
-        the network is finite; a batch of equal examples (all zeros, say) gives "constant inputs". A note says which
-        parameters are used inside loops, where no layer is measured.
+        the network is finite; a batch of equal examples (all zeros, say) gives "constant inputs". Parameters of other
+        outputs or inside loops, where no layer is measured, and those without use give "incomplete". "healthy" is about
+        what was looked at, which the text lists.
 
     Raises:
         ValueError: an empty or non-finite batch, labels that do not fit, an unknown layer or activation in
@@ -86,17 +89,9 @@ def diagnose(
     gradients = None if classes is None else tools.gradients(leaves, images, classes)
     flows = jax.device_get(flows)
     reports = _reports(tools, jax.device_get((known, health, gradients)), flows)
-    reached, notes = _reached(tools, leaves, images)
-    found = checks.input_checks(images, reports, tools.edges)
+    loss = float("nan") if gradients is None else float(gradients[0].loss)
+    found, notes = _checks(tools, reports, flows, leaves, images, classes, loss)
     outputs = (1, *subject.graph.shapes[subject.graph.output])[-1]
-    if classes is not None:
-        assert gradients is not None
-        about = checks.label_checks(classes, float(gradients[0].loss), outputs, FEW_EXAMPLES)
-        found, notes = found + about[0], notes + about[1]
-    if reached is not None:
-        about = checks.weight_checks(subject, reports, flows.alike.tolist(), reached)
-        found, notes = found + about[0], notes + about[1]
-    found += checks.reach_checks(tools.groups, reached, subject, reports, tools.edges)
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
     signals = signal_findings(reports, tools.edges)
     verdicts = judge(
@@ -112,7 +107,7 @@ def diagnose(
         singular_values=() if spectra is None else tuple(np.median(spectra.singular_values, axis=0).tolist()),
         condition=float("nan") if spectra is None else float(np.median(spectra.condition)),
         effective_rank=float("nan") if spectra is None else float(np.median(spectra.effective_rank)),
-        loss=float("nan") if gradients is None else float(gradients[0].loss),
+        loss=loss,
     )
 
 
@@ -160,6 +155,29 @@ def _tools(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], ...
         compiled(measure.loss_gradients, chunk=chunk),
         shared(partial(reach.projected_gradient, every)),
     )
+
+
+def _checks(
+    tools: _Tools,
+    reports: tuple[LayerReport, ...],
+    flows: Flow,
+    leaves: list[Any],
+    images: Any,
+    labels: Any,
+    loss: float,
+) -> tuple[list[Verdict], list[str]]:
+    """What is found in inputs, labels, loss, weights and reach; findings and notes."""
+    subject = tools.network.subject
+    reached, notes = _reached(tools, leaves, images)
+    found = checks.input_checks(images, reports, tools.edges)
+    if labels is not None:
+        classes = subject.graph.shapes[subject.graph.output][-1]
+        about_labels = checks.label_checks(labels, loss, classes, FEW_EXAMPLES)
+        found, notes = found + about_labels[0], notes + about_labels[1]
+    if reached is not None:
+        about_weights = checks.weight_checks(subject, reports, flows.alike.tolist(), reached)
+        found, notes = found + about_weights[0], notes + about_weights[1]
+    return found + checks.reach_checks(tools.groups, reached, subject, reports, tools.edges), notes
 
 
 def _reached(tools: _Tools, leaves: list[Any], images: Any) -> tuple[reach.Reached | None, list[str]]:

@@ -25,7 +25,16 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from jaxact.diagnosis.edges import OUTPUT, Edges, reachable
-from jaxact.diagnosis.verdicts import LARGEST_STEP, LOST, SATURATED_SHARE, LayerReport, Verdict, finding, listed
+from jaxact.diagnosis.verdicts import (
+    LARGEST_STEP,
+    LOST,
+    REMEDIES,
+    SATURATED_SHARE,
+    LayerReport,
+    Verdict,
+    finding,
+    listed,
+)
 
 SMALL = 0.1
 SMALLEST_STEP, SMALLEST_GAIN, RATE, NO_GAIN = 1e-3, 1e-3, 0.5, 1e-6
@@ -35,8 +44,9 @@ LARGEST_GAIN, LARGE, SHRINKABLE = 1e3, 3.0, 0.5
 def signal_findings(layers: Sequence[LayerReport], edges: Edges) -> list[Verdict]:
     """What grows and what is lost, growth first; one finding for a layer."""
     growing, lost = growing_gradients(layers, edges), lost_signals(layers, edges)
-    if lost:  # over the whole depth, growth is that of a network whose signal is lost: only a large kernel is a fault
-        growing = [verdict for verdict in growing if verdict.kind == "exploding" and verdict.limit == LARGEST_STEP]
+    if lost:  # growth is then that of a normalisation that makes up for it, unless a kernel is large
+        own = REMEDIES["exploding"]
+        growing = [verdict for verdict in growing if verdict.remedy == own and verdict.limit == LARGEST_STEP]
     return [*growing, *lost] or lost_gradients(layers, edges)
 
 
@@ -148,8 +158,10 @@ def _growth(
     words = f"{text}; {large.name}: {kernel_words(large)}"
     if large.kernel_scale > LARGE:
         return [finding("exploding", layers[index].name, number, limit, words)]
-    before = [layers[node] for node in sorted(edges.upstream(frozenset({index}))) if layers[node].kernel_scale > 0]
-    small = min(before, key=lambda layer: layer.kernel_scale, default=layers[index])
+    # A branch that something goes around gives little to what is normalised.
+    before = edges.upstream(frozenset({index})) & (edges.essential | {index})
+    kernels = [layers[node] for node in sorted(before) if layers[node].kernel_scale > 0]
+    small = min(kernels, key=lambda layer: layer.kernel_scale, default=layers[index])
     if small.kernel_scale < SMALL:
         text += f", where what is normalised is small; {small.name}: {kernel_words(small)}"
         return [finding("vanishing", small.name, 1 / number, 1 / limit, text)]
