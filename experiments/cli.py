@@ -8,7 +8,16 @@ from pathlib import Path
 
 from jaxact.console import Parser
 
-__all__ = ["Parser", "check_file_name", "check_folder", "check_installed", "check_memory", "check_out", "check_path"]
+__all__ = [
+    "Parser",
+    "check_file_name",
+    "check_folder",
+    "check_installed",
+    "check_memory",
+    "check_out",
+    "check_path",
+    "training_numbers",
+]
 
 ROOM = 512
 """Bytes that a path has to leave for the names of the files in the folder."""
@@ -110,6 +119,15 @@ def check_memory(numbers: int, option: str, value: object) -> None:
             f"{option} {value} needs at least {4 * numbers / 2**30:,.0f} GiB of memory, this machine has "
             f"{memory / 2**30:,.0f}: choose smaller numbers"
         )
+
+
+def training_numbers(products: Iterable[tuple[int, int, int]]) -> int:
+    """Numbers that a network's training holds at least: weights, their gradients, one batch of activations.
+
+    Args:
+        products: (rows, inputs, units) of every layer's matrix product.
+    """
+    return sum(2 * inputs * units + rows * units for rows, inputs, units in products)
 
 
 def _present(path: Path) -> bool:
