@@ -37,7 +37,7 @@ codecs.register_error(ENCODING_ERRORS, _plain)
 
 
 def open_streams() -> None:
-    """Let every print succeed: a closed stream leads nowhere, and a character that an encoding lacks is written plainly.
+    """Let every print succeed: a closed stream leads nowhere, a character that an encoding lacks is written plainly.
 
     The number of a closed stream is taken, so that no file which is opened later gets what libraries print.
     """
