@@ -20,7 +20,7 @@ from experiments import predict_text, runtime
 from experiments.cli import Parser, check_out
 from experiments.predict_text import Request
 from experiments.presets import HIDDEN_WIDTHS
-from jaxact.config import Config, combinations, split_name
+from jaxact.config import Config, canonical, combinations, split_name
 from jaxact.data.specs import check_data_dir, spec
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(argv)
     with p.checked():
-        out = check_out(Path(options.out)) if options.out is not None else None
+        out = check_out(options.out) if options.out is not None else None
         configs = configurations(options)
         # A few thousand points in float64: no accelerator is worth its start-up time.
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -86,6 +86,7 @@ def configurations(options: argparse.Namespace) -> list[Config]:
     if options.widths is None and layers not in HIDDEN_WIDTHS:
         raise ValueError(f"{layers} layers have no default widths: give --widths, {layers} numbers")
     widths = options.widths or (*HIDDEN_WIDTHS[layers], spec(options.dataset or "mnist").classes)
+    names = [canonical(name) for name in names]
     if not options.grid:
         return [Config(activations=tuple(names), widths=tuple(widths), init=options.init)]
     if len(set(names)) < len(names):
