@@ -12,7 +12,7 @@ from jaxact import activations
 from jaxact.config import Config
 
 if TYPE_CHECKING:
-    from jaxact.meanfield import InputStatistics
+    from jaxact.meanfield import InputGroups, InputStatistics
     from jaxact.prediction import Prediction
 
 FATAL, RISKY = 0.5, 0.05
@@ -27,7 +27,7 @@ class Request(NamedTuple):
 
     configs: list[Config]
     features: int
-    data: "InputStatistics"
+    data: "InputGroups | InputStatistics"
     inputs: int
     source: str
 
@@ -57,6 +57,7 @@ def verdict(found: "Prediction") -> list[str]:
             f"pre-activations on two inputs have correlation {stack.c[-1]:.4f}.",
             *_cause(found),
         ]
+    lines += caveats(found)
     dying = [f"layer {i + 1}: {n:.3g}" for i, n in enumerate(found.expected_dead[:-1]) if n >= FATAL]
     if dying:
         lines.append(f"Dead hidden units expected: {', '.join(dying)}.")
@@ -70,6 +71,21 @@ def verdict(found: "Prediction") -> list[str]:
             f" That {'slows learning down but does' if total < 1 else 'unsettles learning but need'} not stop it."
         )
     return lines
+
+
+def caveats(found: "Prediction") -> list[str]:
+    """Where counts on real networks depart from the predicted dead outputs, in plain words."""
+    from jaxact.prediction import FEW_ACTIVE, flat_intervals
+
+    hidden, config = found.active[:-1], found.config
+    if not flat_intervals(activations.get(config.activations[-1])) or not hidden.size or hidden.min() >= FEW_ACTIVE:
+        return []
+    layer = int(hidden.argmin())
+    return [
+        f"Caution: the dead outputs above may be far off. On an input only about {hidden[layer]:.2g} of the "
+        f"{config.widths[layer]} units of layer {layer + 1} ({config.activations[layer]}) are active; "
+        f"the theory needs {FEW_ACTIVE} or more."
+    ]
 
 
 def _cause(found: "Prediction") -> list[str]:
@@ -165,6 +181,8 @@ def rendered(request: Request, predictions: "Sequence[Prediction]", *, grid: boo
         found = [
             {"layers": rows(p), "dead_outputs": p.dead_outputs.tolist(), "verdict": verdict(p)} for p in predictions
         ]
+        if hasattr(request.data, "share"):
+            answer["groups"] = request.data._asdict()
         return json.dumps(answer | ({"ranking": found} if grid else found[0]), indent=2)
     if grid:
         return f"{heading(request)}\n\n{ranking(predictions)}\n\n{finding(predictions)}"
