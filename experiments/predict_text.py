@@ -75,17 +75,31 @@ def verdict(found: "Prediction") -> list[str]:
 
 def caveats(found: "Prediction") -> list[str]:
     """Where counts on real networks depart from the predicted dead outputs, in plain words."""
-    from jaxact.prediction import FEW_ACTIVE, flat_intervals
+    from jaxact.meanfield import InputStatistics
+    from jaxact.prediction import FEW_ACTIVE
 
-    hidden, config = found.active[:-1], found.config
-    if not flat_intervals(activations.get(config.activations[-1])) or not hidden.size or hidden.min() >= FEW_ACTIVE:
+    config, lines = found.config, []
+    if not activations.get(config.activations[-1]).can_die:
+        return lines
+    layer = found.sparsest
+    if layer is not None:
+        lines.append(
+            f"Caution: the number of dead outputs may be far off. On an input only about {found.active[layer]:.2g} of "
+            f"the {config.widths[layer]} units of layer {layer + 1} ({config.activations[layer]}) are active; "
+            f"the theory needs {FEW_ACTIVE} or more."
+        )
+    if isinstance(found.data, InputStatistics):
+        lines.append("Caution: q0 and c0 say nothing of the inputs' lengths, so all count as equally long and unlike.")
+    return lines
+
+
+def _unsure(predictions: "Sequence[Prediction]") -> list[str]:
+    """The line of caution of a ranking."""
+    dying = [p for p in predictions if activations.get(p.config.activations[-1]).can_die]
+    names = [p.config.name for p in dying if p.sparsest is not None]
+    if not names:
         return []
-    layer = int(hidden.argmin())
-    return [
-        f"Caution: the dead outputs above may be far off. On an input only about {hidden[layer]:.2g} of the "
-        f"{config.widths[layer]} units of layer {layer + 1} ({config.activations[layer]}) are active; "
-        f"the theory needs {FEW_ACTIVE} or more."
-    ]
+    return [f"Caution: too few units are active for the theory, and dead outputs may be far off: {', '.join(names)}."]
 
 
 def _cause(found: "Prediction") -> list[str]:
@@ -185,7 +199,9 @@ def rendered(request: Request, predictions: "Sequence[Prediction]", *, grid: boo
             answer["groups"] = request.data._asdict()
         return json.dumps(answer | ({"ranking": found} if grid else found[0]), indent=2)
     if grid:
-        return f"{heading(request)}\n\n{ranking(predictions)}\n\n{finding(predictions)}"
+        return (
+            f"{heading(request)}\n\n{ranking(predictions)}\n\n{' '.join([finding(predictions), *_unsure(predictions)])}"
+        )
     return "\n".join([heading(request), "", table(predictions[0]), "", *verdict(predictions[0])])
 
 

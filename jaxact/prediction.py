@@ -43,7 +43,7 @@ class Prediction(NamedTuple):
 
     Attributes:
         config: the configuration.
-        data: q⁰ and c⁰ of its inputs.
+        data: its inputs; q⁰ and c⁰ are `data.q` and `data.c`.
         inputs: N, the number of inputs a dead unit is dead on.
         stack: variance, correlation and χ of every layer.
         dead: probability that a unit of the layer is dead.
@@ -52,7 +52,7 @@ class Prediction(NamedTuple):
     """
 
     config: Config
-    data: InputStatistics
+    data: InputGroups | InputStatistics
     inputs: int
     stack: StackPrediction
     dead: Float[np.ndarray, " layers"]
@@ -67,6 +67,12 @@ class Prediction(NamedTuple):
     def dead_outputs(self) -> Float[np.ndarray, " counts"]:
         """Distribution of the number of dead outputs: probability of 0, 1, …, all (`meanfield.dead_distribution`)."""
         return meanfield.dead_distribution(self.dead[-1], self.config.widths[-1])
+
+    @property
+    def sparsest(self) -> int | None:
+        """Index of the hidden layer with the fewest active units, if below `FEW_ACTIVE`: `dead` is unsure then."""
+        hidden = self.active[:-1]
+        return int(hidden.argmin()) if hidden.size and hidden.min() < FEW_ACTIVE else None
 
     @property
     def mean_share(self) -> Float[np.ndarray, " layers"]:
@@ -117,10 +123,11 @@ def predict(config: Config, features: int, data: InputGroups | InputStatistics, 
     if isinstance(data, InputGroups):
         dead = _dead_on_groups(entries, inits, data, inputs)
     else:
+        data = InputStatistics(q0, c0)
         states = zip(entries, stack.q, stack.c, strict=True)
         dead = [dead_probability(flat_intervals(entry), q, c, inputs) for entry, q, c in states]
     active = [_active(_phi(entry), q, n) for entry, q, n in zip(entries, stack.q, config.widths, strict=True)]
-    return Prediction(config, InputStatistics(q0, c0), inputs, stack, np.array(dead), np.array(active))
+    return Prediction(config, data, inputs, stack, np.array(dead), np.array(active))
 
 
 def _dead_on_groups(
@@ -140,7 +147,8 @@ def _dead_on_groups(
 
 
 def _active(phi: Phi, q: float, units: int) -> float:
-    square, fourth = meanfield.expectation(lambda x: np.stack([phi.f(x) ** 2, phi.f(x) ** 4]), q, phi.kinks)
+    powers = meanfield.expectation(lambda x: phi.f(x) ** np.array([[2], [4]]), q, phi.kinks)
+    square, fourth = np.atleast_1d(powers)
     return float(units * square**2 / fourth) if fourth > 0 else 0.0
 
 
