@@ -89,6 +89,7 @@ def test_a_layer_of_one_group_is_the_exact_map(name):
 
 
 def test_a_layer_of_unequal_groups_is_the_arc_cosine_kernel():
+    """To 1 %, as two of the three common directions are kept."""
     groups, first, second = unequal(), mf.Init(1.0, 0.05), mf.Init(2.0, 0.02)
     k, member = kernel(groups, 20, first)
     exact = second.weight_variance * relu_kernel(k) + second.bias_variance
@@ -97,14 +98,14 @@ def test_a_layer_of_unequal_groups_is_the_arc_cosine_kernel():
     rows = [0, 13, 19]
     for i, j in [(0, 1), (0, 2), (1, 2)]:
         assert member[rows[i]] == i
-        assert state.common[i] @ state.common[j] == pytest.approx(exact[rows[i], rows[j]], rel=5e-3)
+        assert state.common[i] @ state.common[j] == pytest.approx(exact[rows[i], rows[j]], rel=1e-2)
 
 
 @pytest.mark.parametrize("inputs", [20, 200])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_dead_units_are_those_of_the_gaussian_process(inputs, layers):
     """Samples of all inputs at once with the true kernel, by its Cholesky factor; 4 standard errors."""
-    groups, init, draws = unequal(), mf.Init(1.0, 0.05), 40_000
+    groups, init, draws = unequal(), mf.Init(1.0, 2.0), 40_000
     k, _ = kernel(groups, inputs, init)
     state = mf.first_state(groups, init)
     for _ in range(layers - 1):
@@ -113,16 +114,16 @@ def test_dead_units_are_those_of_the_gaussian_process(inputs, layers):
     h = np.random.default_rng(3).normal(size=(draws, inputs)) @ np.linalg.cholesky(k).T
     dead = (h <= 0).all(1).mean()
     found = mf.group_dead_probability(RELU, state, groups, inputs)
-    assert dead > 1e-3
+    assert dead > 0.01
     assert abs(found - dead) < 4 * math.sqrt(dead * (1 - dead) / draws)
 
 
 def test_lengths_matter():
     """One group of the same q and c is off by far more than the samples of the test before allow."""
-    groups, init = unequal(), mf.Init(1.0, 0.05)
+    groups, init = unequal(), mf.Init(1.0, 2.0)
     state = mf.first_state(groups, init)
     q, product = np.array(SHARE) @ groups.square, np.array(SHARE) @ np.array(groups.product) @ np.array(SHARE)
-    equal = mf.dead_probability((product + 0.05) / (q + 0.05), 200)
+    equal = mf.dead_probability((product + 2) / (q + 2), 200)
     assert abs(mf.group_dead_probability(RELU, state, groups, 200) / equal - 1) > 0.2
 
 
