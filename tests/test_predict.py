@@ -109,8 +109,8 @@ def test_where_theory_is_known_to_be_off_it_says_so(capsys):
         assert f"of the 256 units of layer 2 ({name}) are active" in text
     for names in ("relu-threshold-tanh", "relu-sigmoid-relu", "relu-lisht-relu"):
         assert "Caution" not in answer(capsys, names)
-    ranking = answer(capsys, "--grid", "relu", "threshold", "--widths", 400, 10)
-    assert "far off: threshold-threshold, threshold-relu." in ranking
+    ranking = answer(capsys, "--grid", "relu", "softshrink", "--widths", 160, 10)
+    assert "far off: softshrink-relu, softshrink-softshrink." in ranking
     own = ["--features", 20, "--q0", 2, "--c0", 0.1, "--inputs", 500, "--widths", 200, 3]
     assert "all count as equally long" in answer(capsys, "tanh-relu", *own)
     assert "all count as equally long" not in answer(capsys, "tanh-tanh", *own)
