@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxact.diagnosis import adapters, measure
+from jaxact.diagnosis import adapters, batches, instances, measure
 from jaxact.diagnosis.report import Diagnosis
 from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, judge
 
@@ -20,8 +20,8 @@ __all__ = ["Diagnosis", "LayerReport", "Verdict", "diagnose"]
 
 def diagnose(
     apply_fn: Any,
-    variables: Any,
-    batch: Any,
+    variables: Any = None,
+    batch: Any = None,
     labels: Any = None,
     *,
     activations: Mapping[str, str] | None = None,
@@ -43,10 +43,15 @@ def diagnose(
 
     Args:
         apply_fn: (variables, batch) → outputs [examples, ...], or a tuple that starts with them; or a linen module.
-            In evaluation mode: `lambda variables, x: model.apply(variables, x, train=False)`. For an NNX model:
-            `graphdef, state = nnx.split(model)` and `lambda state, x: nnx.merge(graphdef, state)(x), state`.
-        variables: a pytree of arrays.
-        batch: [examples, ...], floating point, prepared as in training; 64 to 1,000 of them.
+            In evaluation mode: `lambda variables, x: model.apply(variables, x, train=False)`. Or a model that brings
+            its own variables, with `batch` and `labels` given by name: an NNX module (a copy in evaluation mode is
+            looked at), a Flax `TrainState`, a bound linen module, or a callable pytree such as an Equinox module, of
+            one example or of a batch.
+        variables: a pytree of arrays, or a `TrainState` that holds them. Flax parameters may lack their collection
+            ("params") where there is no other.
+        batch: [examples, ...], prepared as in training; 64 to 1,000 of them. Several inputs are a dict or a tuple of
+            such arrays and go to apply_fn as they are; a list holds examples. Integers (tokens, uint8 images) stay
+            integers: there is no ∂y/∂x by them.
         labels: class numbers [examples], for outputs that are logits.
         activations: names of the catalogue by layer, instead of what the trace says: {"Dense_0": "relu"}.
         chunk: examples in memory at a time.
@@ -58,9 +63,13 @@ def diagnose(
     Raises:
         ValueError: an empty or non-finite batch, labels that do not fit, an unknown layer or activation in
             `activations`, a network without layers or one whose examples influence one another (batch norm in training
-            mode, of a single example too).
+            mode, of a single example too); whatever apply_fn raises for the arguments, in one line; a call inside jit,
+            grad or vmap.
     """
-    images, classes = adapters.checked_batch(batch, labels)
+    batches.check_values(apply_fn, variables, batch, labels)
+    instances.check_variables(apply_fn, variables, batch)
+    images, classes = batches.checked_batch(batch, labels)
+    apply_fn, variables = instances.opened(apply_fn, variables, images)
     form, leaves = adapters.form_of(variables, images)
     hints = tuple(sorted((activations or {}).items()))
     try:
@@ -69,23 +78,22 @@ def diagnose(
         tools = _tools.__wrapped__(apply_fn, form, hints, chunk)
     subject = tools.network.subject
     if classes is not None:
-        adapters.check_classes(classes, subject.graph.shapes[subject.graph.output])
+        batches.check_classes(classes, subject.graph.shapes[subject.graph.output])
     adapters.check_independent(tools.network, leaves, images)
     known = tools.slopes(leaves, images)
     health, gains = tools.health(leaves, images, known), tools.gains(leaves, images)
     spectra = tools.spectra(leaves, images)
     gradients = None if classes is None else tools.gradients(leaves, images, classes)
     layers = _reports(subject, jax.device_get((known, health, gains, gradients)))
-    values = np.asarray(images)
-    constant = bool(np.all(values == values[:1])) and (len(values) > 1 or not np.any(values))
+    examples, constant = batches.examples_of(images), batches.all_alike(images)
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
     outputs = (1, *subject.graph.shapes[subject.graph.output])[-1]
-    verdicts = judge(layers, outputs=outputs, examples=len(images), constant=constant, broken=broken)
+    verdicts = judge(layers, outputs=outputs, examples=examples, constant=constant, broken=broken)
     return Diagnosis(
         layers=layers,
         verdicts=tuple(verdicts),
-        notes=tuple(_notes(layers, verdicts, len(images), spectra is None)),
-        examples=len(images),
+        notes=tuple(_notes(layers, verdicts, examples, measure.without_jacobian(subject, images))),
+        examples=examples,
         singular_values=() if spectra is None else tuple(np.median(spectra.singular_values, axis=0).tolist()),
         condition=float("nan") if spectra is None else float(np.median(spectra.condition)),
         effective_rank=float("nan") if spectra is None else float(np.median(spectra.effective_rank)),
@@ -155,7 +163,7 @@ def _reports(subject: measure.Subject, numbers: Any) -> tuple[LayerReport, ...]:
     return tuple(reports)
 
 
-def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: int, skipped: bool) -> list[str]:
+def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: int, skipped: str) -> list[str]:
     notes = []
     if examples < FEW_EXAMPLES:
         notes.append(f"with {examples} examples a unit off by chance looks dead: give at least {FEW_EXAMPLES}")
@@ -168,5 +176,5 @@ def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: i
     if last.dead > 0 and not any(verdict.layer == last.name for verdict in verdicts):
         notes.append(f"{round(last.dead * last.units)} of the {last.units} outputs pass no gradient for any example")
     if skipped:
-        notes.append(f"d output/d input has more than {measure.LARGEST_JACOBIAN} entries and was left out")
+        notes.append(skipped)
     return notes

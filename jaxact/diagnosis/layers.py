@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 from jax.extend import core
 
-from jaxact.diagnosis.graph import GROUPS, Graph, Operation, shape_of
+from jaxact.diagnosis.graph import GROUPS, Graph, Operation, shape_of, size
 
 MIXING = frozenset({"dot_general", "conv_general_dilated"})
 AFFINE = frozenset({"add", "sub", "mul", "div", "add_any"})
 SAME = frozenset({"convert_element_type", "copy", "name", "reduce_precision", "optimization_barrier"})
-MOVING = SAME | {"reshape", "squeeze", "transpose", "reduce_window_max", "reduce_window_sum", "reduce_window"}
+RESHAPING = frozenset({"reshape", "squeeze"})
+MOVING = SAME | RESHAPING | {"transpose", "reduce_window_max", "reduce_window_sum", "reduce_window"}
 ELEMENTWISE = (
     AFFINE
     | SAME
@@ -71,7 +72,7 @@ def find_layers(graph: Graph, paths: list[tuple[str, ...]]) -> tuple[Layer, ...]
         graph: its trace.
         paths: where each leaf is in the variables.
     """
-    readers, data = graph.consumers(), graph.depending_on([graph.x])
+    readers, data = graph.consumers(), graph.depending_on(graph.inputs)
     running = frozenset(index for index, path in enumerate(paths) if path[-1] in ("mean", "var"))
     runs = _runs(graph, readers, data, running)
     claimed = set().union(*(run.operations for run in runs))
@@ -148,7 +149,9 @@ def _with_activation(
         influenced.update(operation.outputs)
         inside = touched & set(linear)
         shapes = {graph.shapes[slot] for slot in (*inside, *operation.outputs)}
-        if inside != touched or index in claimed or shapes != {shape} or not _elementwise(operation):
+        alone = all(size(some) == 1 for some in (shape, *shapes))  # a single value stays itself in any shape
+        kept = _elementwise(operation) or (alone and operation.kind in RESHAPING)
+        if inside != touched or index in claimed or not (alone or shapes == {shape}) or not kept:
             continue
         others = any(slot in data for slot in operation.inputs if slot not in touched)
         if others and not all(linear[slot] for slot in inside):
@@ -196,12 +199,12 @@ def _linear(operation: Operation, inside: set[int]) -> bool:
         return (
             where == [0] if operation.kind == "div" else len(where) == 1 and (operation.kind == "mul" or where[0] > 0)
         )
-    return operation.kind in AFFINE | SAME | {"neg"}
+    return operation.kind in AFFINE | SAME | RESHAPING | {"neg"}
 
 
 def _label(bent: list[Operation], around: tuple[str, ...]) -> str:
     """The name of the function that the nonlinear steps were jitted in, or else of the steps."""
-    names = list(dict.fromkeys(_own_name(step) for step in bent if step.kind not in AFFINE | SAME)) or [bent[0].kind]
+    names = list(dict.fromkeys(_own_name(step) for step in bent if step.kind not in AFFINE | MOVING)) or [bent[0].kind]
     common = bent[0].scopes
     for step in bent:
         common = tuple(a for a, b in zip(common, step.scopes, strict=False) if a == b)

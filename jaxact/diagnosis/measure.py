@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxact import health, propagation
@@ -68,12 +69,21 @@ def network_of(subject: Subject, leaves: list[Array]) -> Network:
     """The network of one example, as `jaxact.propagation` takes it; pre-activations keep a leading batch axis of 1."""
     slots = {layer.name: layer.slot for layer in subject.layers}
 
-    def network(x: Array, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+    def network(x: Any, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         shifts = {slots[name]: shift for name, shift in perturbations.items()}
-        values = run_all(subject.graph, leaves, x[None], shifts)
+        values = run_all(subject.graph, leaves, _alone(x), shifts)
         return values[subject.graph.output][0], {name: values[slot] for name, slot in slots.items()}
 
     return network
+
+
+def _alone(x: Any) -> Any:
+    """One example as a batch."""
+    return jax.tree.map(lambda leaf: leaf[None], x)
+
+
+def _first(images: Any, examples: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[:examples], images)
 
 
 def _value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: Array) -> tuple[Array, Array]:
@@ -86,7 +96,7 @@ def _value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: 
     def results(h: Array) -> list[Array]:
         local = values | {layer.slot: h}
         run(layer.steps, local, {})
-        return [local[slot] for slot in layer.ends]
+        return [local[slot].reshape(h.shape) for slot in layer.ends]
 
     value, slope = jax.jvp(results, (h,), (jnp.ones_like(h),))  # elementwise, so the Jacobian is diagonal
     if len(value) == 1:
@@ -94,13 +104,13 @@ def _value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: 
     return sum(map(jnp.abs, value), jnp.zeros_like(h)), sum(map(jnp.abs, slope), jnp.zeros_like(h))
 
 
-def slopes(subject: Subject, leaves: list[Array], images: Float[Array, "examples ..."]) -> dict[str, Slopes]:
+def slopes(subject: Subject, leaves: list[Array], images: Any) -> dict[str, Slopes]:
     """Search φ' of every layer on the grid, at some examples (a residual shifts it)."""
     grid, share = jnp.linspace(-REACH, REACH, POINTS), health.SATURATION_SHARE
     middle, half, quarter = POINTS // 2, round(0.5 / (2 * REACH / (POINTS - 1))), POINTS // 4
 
-    def of_example(x: Array) -> dict[str, Array]:
-        values = run_all(subject.graph, leaves, x[None], {})
+    def of_example(x: Any) -> dict[str, Array]:
+        values = run_all(subject.graph, leaves, _alone(x), {})
 
         def at(point: Array) -> dict[str, Array]:
             def largest(layer: Layer) -> Array:
@@ -111,7 +121,7 @@ def slopes(subject: Subject, leaves: list[Array], images: Float[Array, "examples
 
         return jax.lax.map(at, grid)
 
-    profiles = jax.tree.map(lambda rows: rows.max(0), jax.lax.map(of_example, images[:GRID_EXAMPLES]))
+    profiles = jax.tree.map(lambda rows: rows.max(0), jax.lax.map(of_example, _first(images, GRID_EXAMPLES)))
 
     def summary(name: str, profile: Array) -> Slopes:
         steepest = jnp.asarray(subject.hints[name].steepest if name in subject.hints else profile.max())
@@ -126,7 +136,7 @@ def slopes(subject: Subject, leaves: list[Array], images: Float[Array, "examples
 def unit_health(
     subject: Subject,
     leaves: list[Array],
-    images: Float[Array, "examples ..."],
+    images: Any,
     known: dict[str, Slopes],
     chunk: int,
 ) -> dict[str, health.LayerHealth]:
@@ -138,8 +148,8 @@ def unit_health(
     mixing = [layer.name for layer in subject.layers if layer.activation == "?" and layer.name not in subject.hints]
     network = network_of(subject, leaves)
 
-    def of_example(x: Array) -> dict[str, tuple[Array, Array, Array]]:
-        values = run_all(subject.graph, leaves, x[None], {})
+    def of_example(x: Any) -> dict[str, tuple[Array, Array, Array]]:
+        values = run_all(subject.graph, leaves, _alone(x), {})
         states = {
             layer.name: (values[layer.slot], *_value_and_slope(subject, layer, values, values[layer.slot]))
             for layer in subject.layers
@@ -161,7 +171,7 @@ def unit_health(
         shape = subject.graph.shapes[layer.slot]
         groups.setdefault(size(shape[:-1]), []).append(layer)
 
-    def of_chunk(rows: Array) -> list[health.UnitCounts]:
+    def of_chunk(rows: Any) -> list[health.UnitCounts]:
         states = jax.vmap(of_example)(rows)
 
         def count(group: list[Layer]) -> health.UnitCounts:
@@ -181,44 +191,70 @@ def unit_health(
     return {name: health.layer_health(count) for name, count in split.items()}
 
 
-def gains(subject: Subject, leaves: list[Array], images: Float[Array, "examples ..."]) -> Gains:
+def gains(subject: Subject, leaves: list[Array], images: Any) -> Gains:
     """How the gradient of the output grows or shrinks on its way back, by Hutchinson's estimator."""
     network, names = network_of(subject, leaves), [layer.name for layer in subject.layers]
 
-    def output_only(x: Array, shifts: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+    def output_only(x: Any, shifts: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         # All other layers are constants here, so that only the last row of the estimator's matrix costs anything.
         inner = {name: shift for name, shift in shifts.items() if name != OUTPUT}
         output, hidden = network(x, inner)
         return output, {name: jnp.zeros_like(h) for name, h in hidden.items()} | {OUTPUT: output}
 
-    images = images[:GAIN_EXAMPLES]
-    keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), len(images))  # its signs compile in half the time
-    rows = jax.vmap(lambda x, key: propagation.hutchinson_apjn(output_only, x, key, PROBES))(images, keys)
+    def of_example(x: Any, key: Array) -> propagation.Estimate:
+        # The estimator differentiates by the shifts alone; its own x may only be a floating-point array.
+        return propagation.hutchinson_apjn(lambda _, shifts: output_only(x, shifts), jnp.zeros(()), key, PROBES)
+
+    images = _first(images, GAIN_EXAMPLES)
+    examples = len(jax.tree.leaves(images)[0])
+    keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), examples)  # its signs compile in half the time
+    rows = jax.vmap(of_example)(images, keys)
     mean = propagation.average(rows)
     squares, errors = mean.value[-1, : len(names)], mean.standard_error[-1, : len(names)]
     gain = jnp.sqrt(squares / squares[-1])
     return Gains(gain, gain * errors / (2 * jnp.where(squares > 0, squares, 1)))
 
 
-def input_output(
-    subject: Subject, leaves: list[Array], images: Float[Array, "examples ..."]
-) -> propagation.Spectrum | None:
-    """Spectra of ∂output/∂input at some examples; None where the matrix would be too large."""
-    graph, network = subject.graph, network_of(subject, leaves)
-    if size(graph.shapes[graph.x]) * size(graph.shapes[graph.output]) > LARGEST_JACOBIAN:
+def input_output(subject: Subject, leaves: list[Array], images: Any) -> propagation.Spectrum | None:
+    """Spectra of ∂output/∂input at some examples; None where `without_jacobian` says why there are none."""
+    if without_jacobian(subject, images):
         return None
+    network = network_of(subject, leaves)
 
-    def of_example(x: Array) -> propagation.Spectrum:
-        matrix = propagation.jacobian(lambda x: network(x, {})[0], x, chunk=64)
-        return propagation.spectrum(matrix.reshape(-1, x.size))
+    def of_example(x: Any) -> propagation.Spectrum:
+        parts, structure = jax.tree.flatten(x)
+        vector, restore = ravel_pytree([part for part in parts if _floating(part)])
 
-    return jax.lax.map(of_example, images[:JACOBIAN_EXAMPLES])
+        def output(vector: Array) -> Array:
+            floating = iter(restore(vector))
+            return network(structure.unflatten([next(floating) if _floating(part) else part for part in parts]), {})[0]
+
+        matrix = propagation.jacobian(output, vector, chunk=64).reshape(-1, vector.size)
+        return propagation.spectrum(matrix.astype(jnp.promote_types(matrix.dtype, jnp.float32)))  # none in half width
+
+    return jax.lax.map(of_example, _first(images, JACOBIAN_EXAMPLES))
+
+
+def without_jacobian(subject: Subject, images: Any) -> str:
+    """Why there is no matrix ∂output/∂input, in words; "" where there is one."""
+    inputs = [leaf for leaf in jax.tree.leaves(images) if _floating(leaf)]
+    if not inputs:
+        dtypes = " and ".join(sorted({str(leaf.dtype) for leaf in jax.tree.leaves(images)}))
+        return f"inputs of {dtypes} have no derivative: d output/d input was left out"
+    columns = sum(size(leaf.shape[1:]) for leaf in inputs)
+    if columns * size(subject.graph.shapes[subject.graph.output]) > LARGEST_JACOBIAN:
+        return f"d output/d input has more than {LARGEST_JACOBIAN} entries and was left out"
+    return ""
+
+
+def _floating(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def loss_gradients(
     subject: Subject,
     leaves: list[Array],
-    images: Float[Array, "examples ..."],
+    images: Any,
     labels: Int[Array, " labels"],
     chunk: int,
 ) -> tuple[propagation.Gradients, list[Float[Array, ""]]]:
