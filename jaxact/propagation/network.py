@@ -200,7 +200,7 @@ def _inputs_of(model: MLP, variables: Any, which: Array, layer: int) -> Callable
     return lambda images: network(images, {})[0]
 
 
-def layer_shapes(network: Network, x: Array) -> dict[str, jax.ShapeDtypeStruct]:
+def layer_shapes(network: Network, x: Any) -> dict[str, jax.ShapeDtypeStruct]:
     """Names, in the network's own order, and shapes of the pre-activations for an input such as `x`; runs nothing.
 
     JAX sorts dictionary keys ("layer10" before "layer2"), so an order read from a transformed function is not this one.
@@ -216,7 +216,7 @@ def layer_shapes(network: Network, x: Array) -> dict[str, jax.ShapeDtypeStruct]:
     return {name: shapes[name] for name in names}
 
 
-def no_perturbation(network: Network, x: Array) -> dict[str, Array]:
+def no_perturbation(network: Network, x: Any) -> dict[str, Array]:
     """Zeros in the shape of every pre-activation."""
     return {name: jnp.zeros(h.shape, h.dtype) for name, h in layer_shapes(network, x).items()}
 
