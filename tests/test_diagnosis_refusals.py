@@ -73,9 +73,9 @@ def test_arguments_in_the_wrong_order(arguments, match):
         ((X, 0.5), r"shapes \(48, 7\) and \(\): every part needs the same first axis"),
         ((X, X.at[0, 0].set(jnp.nan)), "1 of the 672 entries of the batch are NaN or infinite"),
         ({}, "holds no array"),
-        (["a", "b"], "the batch is a list, not numbers"),
+        (np.array(["a", "b"]), "the batch is a ndarray, not numbers"),
         ([[1.0, 2.0], [3.0]], "the batch is a list, not numbers of one shape"),
-        (iter([X]), "the batch is a list_iterator, not numbers"),
+        (iter([X]), "an argument is a list_iterator: take one batch from it, next"),
     ],
 )
 def test_a_batch_that_is_none(given, match):

@@ -1,16 +1,21 @@
 """The batch and the labels of a diagnosis, as arrays that were looked at."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 
 def check_values(*arguments: Any) -> None:
-    """Raises a ValueError inside jit, grad or vmap, where arguments have no values to look at."""
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((jnp.zeros(()), *arguments))):
+    """Raises a ValueError for arguments without values to look at: iterators, and all inside jit, grad or vmap."""
+    for argument in arguments:
+        if isinstance(argument, Iterator):
+            raise ValueError(f"an argument is a {type(argument).__name__}: take one batch from it, next(…)")
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((jnp.zeros(()), *arguments))):
         raise ValueError(
             "diagnose was called inside jit, grad or vmap, where arrays have no values yet: call it outside of them"
         )

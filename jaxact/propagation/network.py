@@ -207,7 +207,7 @@ def layer_shapes(network: Network, x: Any) -> dict[str, jax.ShapeDtypeStruct]:
     """
     names: list[str] = []
 
-    def record(x: Array) -> dict[str, Array]:
+    def record(x: Any) -> dict[str, Array]:
         hidden = network(x, {})[1]
         names.extend(hidden)
         return hidden
