@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import errors
 from jaxtyping import Array
 
 from jaxact.config import closest
@@ -15,7 +14,7 @@ from jaxact.diagnosis.batches import as_array, examples_of
 from jaxact.diagnosis.graph import Graph, trace
 from jaxact.diagnosis.layers import find_layers
 from jaxact.diagnosis.measure import Subject
-from jaxact.diagnosis.refusals import EVALUATION, described, refusal
+from jaxact.diagnosis.refusals import EVALUATION, described, is_flax, refusal
 from jaxact.propagation import nonlinearity
 
 COUPLED = 1e-2
@@ -144,19 +143,17 @@ def _graph(outputs: Callable[..., Array], form: Form) -> Graph:
 def _called(apply_fn: Callable[..., Any], variables: Any, batch: Any) -> Any:
     """The outputs; Flax parameters without their collection are put into it, and failures become one line."""
     try:
-        try:
-            return apply_fn(variables, batch)
-        except errors.ScopeCollectionNotFound:
-            if not isinstance(variables, Mapping) or "params" in variables:
-                raise
-            return apply_fn({"params": variables}, batch)
+        return apply_fn(variables, batch)
     except Exception as error:
+        bare = isinstance(variables, Mapping) and "params" not in variables
+        if bare and is_flax(error) and type(error).__name__ == "ScopeCollectionNotFound":
+            return _called(apply_fn, {"params": variables}, batch)
         if _exchanged(apply_fn, variables, batch):
             raise ValueError(
                 f"apply_fn fails on the batch {described(batch)} and runs with variables and batch exchanged: call "
                 "diagnose(apply_fn, variables, batch)"
             ) from None
-        raise refusal(error, batch) from (None if isinstance(error, errors.FlaxError) else error)
+        raise refusal(error, batch) from (None if is_flax(error) else error)
 
 
 def _exchanged(apply_fn: Callable[..., Any], variables: Any, batch: Any) -> bool:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import numpy as np
 
@@ -83,12 +82,16 @@ def opened(apply_fn: Any, variables: Any, batch: Any) -> tuple[Any, Any]:
 
 
 def _is_nnx(thing: Any) -> bool:
-    nnx = sys.modules.get("flax.nnx")  # slow to import, and imported already where there is an NNX module
-    return nnx is not None and isinstance(thing, nnx.Module)
+    return _is_module(thing, "flax.nnx")
 
 
 def _is_bound(thing: Any) -> bool:
-    return isinstance(thing, nn.Module) and thing.scope is not None
+    return _is_module(thing, "flax.linen") and thing.scope is not None
+
+
+def _is_module(thing: Any, library: str) -> bool:
+    loaded = sys.modules.get(library)  # it is loaded where there is such a module, and need not be elsewhere
+    return loaded is not None and isinstance(thing, loaded.Module)
 
 
 def _is_state(thing: Any) -> bool:
