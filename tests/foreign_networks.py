@@ -33,6 +33,15 @@ class Plain(nn.Module):
         return nn.Dense(5)(x)
 
 
+class TwoLayers(nn.Module):
+    """7 inputs, 6 ReLU units, 5 outputs."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Dense(6)(x))
+        return nn.Dense(5)(x)
+
+
 class Residual(nn.Module):
     """Two pre-activation blocks with layer norm, and one ReLU after a sum."""
 
@@ -60,6 +69,17 @@ def start(model, x, seed=0, gain=2.0):
         return (jnp.ones if last in ("scale", "var") else jnp.zeros)(leaf.shape, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(fill, jax.eval_shape(model.init, jax.random.key(0), x))
+
+
+def two_layers():
+    """Kernels and biases of `TwoLayers`, none of them 0."""
+    rng = np.random.default_rng(4)
+
+    def layer(inputs, units):
+        kernel, bias = rng.normal(size=(inputs, units)) / inputs**0.5, 0.1 * rng.normal(size=units)
+        return {"kernel": jnp.asarray(kernel, jnp.float32), "bias": jnp.asarray(bias, jnp.float32)}
+
+    return layer(7, 6), layer(6, 5)
 
 
 def changed(variables, layer, part, change):

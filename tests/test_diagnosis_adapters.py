@@ -18,7 +18,6 @@ from jaxact.diagnosis.adapters import form_of, traced
     ("change", "message"),
     [
         ({"batch": jnp.zeros((0, 8, 8, 1))}, "shape .0, 8, 8, 1.: give .* at least 1 example"),
-        ({"batch": jnp.zeros((4, 8, 8, 1), int)}, "dtype int32: give floating-point"),
         ({"batch": jnp.full((4, 8, 8, 1), jnp.nan)}, "256 of the 256 entries of the batch are NaN"),
         ({"labels": LABELS[:-1]}, "labels have shape .47,., the batch 48 examples"),
         ({"labels": LABELS * 1.0}, "dtype float32: give class numbers"),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxact.diagnosis import adapters, checks, measure, reach, units
+from jaxact.diagnosis import adapters, batches, checks, instances, measure, reach, units
 from jaxact.diagnosis.compiled import shared
 from jaxact.diagnosis.edges import Edges, Kernel, find_edges, find_kernels
 from jaxact.diagnosis.flow import Flow, flow, transport
@@ -25,8 +25,8 @@ __all__ = ["Diagnosis", "LayerReport", "Verdict", "diagnose"]
 
 def diagnose(
     apply_fn: Any,
-    variables: Any,
-    batch: Any,
+    variables: Any = None,
+    batch: Any = None,
     labels: Any = None,
     *,
     activations: Mapping[str, str] | None = None,
@@ -52,10 +52,15 @@ def diagnose(
 
     Args:
         apply_fn: (variables, batch) → outputs [examples, ...], or a tuple that starts with them; or a linen module.
-            In evaluation mode: `lambda variables, x: model.apply(variables, x, train=False)`. For an NNX model:
-            `graphdef, state = nnx.split(model)` and `lambda state, x: nnx.merge(graphdef, state)(x), state`.
-        variables: a pytree of arrays.
-        batch: [examples, ...], floating point, prepared as in training; 64 to 1,000 of them.
+            In evaluation mode: `lambda variables, x: model.apply(variables, x, train=False)`. Or a model that brings
+            its own variables, with `batch` and `labels` given by name: an NNX module (a copy in evaluation mode is
+            looked at), a Flax `TrainState`, a bound linen module, or a callable pytree such as an Equinox module, of
+            one example or of a batch.
+        variables: a pytree of arrays, or a `TrainState` that holds them. Flax parameters may lack their collection
+            ("params") where there is no other.
+        batch: [examples, ...], prepared as in training; 64 to 1,000 of them. Several inputs are a dict or a tuple of
+            such arrays and go to apply_fn as they are; a list holds examples. Integers (tokens, uint8 images) stay
+            integers: there is no ∂y/∂x by them.
         labels: class numbers [examples], for outputs that are logits.
         activations: names of the catalogue by layer, instead of what the trace says: {"Dense_0": "relu"}.
         chunk: examples in memory at a time.
@@ -69,9 +74,13 @@ def diagnose(
     Raises:
         ValueError: an empty or non-finite batch, labels that do not fit, an unknown layer or activation in
             `activations`, a network without layers or one whose examples influence one another (batch norm in training
-            mode, of a single example too), or one that draws random numbers (dropout in training mode).
+            mode, of a single example too), or one that draws random numbers (dropout in training mode); whatever
+            apply_fn raises for the arguments, in one line; a call inside jit, grad or vmap.
     """
-    images, classes = adapters.checked_batch(batch, labels)
+    batches.check_values(apply_fn, variables, batch, labels)
+    instances.check_variables(apply_fn, variables, batch)
+    images, classes = batches.checked_batch(batch, labels)
+    apply_fn, variables = instances.opened(apply_fn, variables, images)
     form, leaves = adapters.form_of(variables, images)
     hints = tuple(sorted((activations or {}).items()))
     try:
@@ -81,13 +90,13 @@ def diagnose(
     subject = tools.network.subject
     check_deterministic(subject.graph)
     if classes is not None:
-        adapters.check_classes(classes, subject.graph.shapes[subject.graph.output])
+        batches.check_classes(classes, subject.graph.shapes[subject.graph.output])
     adapters.check_independent(tools.network, leaves, images)
     known = tools.slopes(leaves, images)
     health, flows = tools.health(leaves, images, known), tools.flow(leaves, images)
     spectra = tools.spectra(leaves, images)
     gradients = None if classes is None else tools.gradients(leaves, images, classes)
-    flows = jax.device_get(flows)
+    flows, examples = jax.device_get(flows), batches.examples_of(images)
     reports = _reports(tools, jax.device_get((known, health, gradients)), flows)
     loss = float("nan") if gradients is None else float(gradients[0].loss)
     found, notes = _checks(tools, reports, flows, leaves, images, classes, loss)
@@ -95,15 +104,15 @@ def diagnose(
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
     signals = signal_findings(reports, tools.edges)
     verdicts = judge(
-        reports, tools.edges, outputs=outputs, examples=len(images), broken=broken, signals=signals, checks=found
+        reports, tools.edges, outputs=outputs, examples=examples, broken=broken, signals=signals, checks=found
     )
-    notes = [*_notes(reports, verdicts, len(images), spectra is None), *notes]
+    notes = [*_notes(reports, verdicts, examples, measure.without_jacobian(subject, images)), *notes]
     notes += signal_notes(reports, tools.edges, verdicts)
     return Diagnosis(
         layers=reports,
         verdicts=tuple(verdicts),
         notes=tuple(notes),
-        examples=len(images),
+        examples=examples,
         singular_values=() if spectra is None else tuple(np.median(spectra.singular_values, axis=0).tolist()),
         condition=float("nan") if spectra is None else float(np.median(spectra.condition)),
         effective_rank=float("nan") if spectra is None else float(np.median(spectra.effective_rank)),
@@ -136,8 +145,8 @@ def _tools(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], ...
     network = adapters.traced(apply_fn, form, dict(hints))
     graph, layers = network.subject.graph, network.subject.layers
     kernels = find_kernels(graph, layers)
-    every = reach.every_output(adapters.plain_function(apply_fn), form.structure)
-    used = reach.used_leaves(every, form.leaves, form.batch)
+    every = reach.every_output(partial(adapters.called, adapters.plain_function(apply_fn)), form.structure)
+    used = reach.used_leaves(every, form.leaves, form.batch(form.inputs[0].shape[0]))
     groups = reach.find_groups(graph, adapters.paths_of(form.structure), form.leaves, used)
 
     def compiled(measurement: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
@@ -229,7 +238,7 @@ def _reports(tools: _Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...
     return tuple(reports)
 
 
-def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: int, skipped: bool) -> list[str]:
+def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: int, skipped: str) -> list[str]:
     notes = []
     if examples < FEW_EXAMPLES:
         notes.append(f"with {examples} examples a unit off by chance looks dead: give at least {FEW_EXAMPLES}")
@@ -244,5 +253,5 @@ def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: i
             f"{round(last.dead * last.units)} of the {last.units} outputs pass next to no gradient for any example"
         )
     if skipped:
-        notes.append(f"d output/d input has more than {measure.LARGEST_JACOBIAN} entries and was left out")
+        notes.append(skipped)
     return notes

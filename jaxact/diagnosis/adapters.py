@@ -1,5 +1,6 @@
 """From a user's function, variables and batch to a traced network of one example, with every check on the way."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,9 +10,11 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxact.config import closest
+from jaxact.diagnosis.batches import as_array, examples_of
 from jaxact.diagnosis.graph import Graph, trace
 from jaxact.diagnosis.layers import find_layers
 from jaxact.diagnosis.measure import Subject
+from jaxact.diagnosis.refusals import EVALUATION, described, is_flax, refusal
 from jaxact.propagation import nonlinearity
 
 COUPLED = 1e-2
@@ -23,7 +26,7 @@ class Traced(NamedTuple):
     """A traced network, and its outputs for a batch as a jitted function of the leaves of its variables."""
 
     subject: Subject
-    outputs: Callable[[list[Array], Array], Array]
+    outputs: Callable[[list[Array], Any], Array]
 
 
 class Form(NamedTuple):
@@ -31,15 +34,30 @@ class Form(NamedTuple):
 
     structure: Any
     leaves: tuple[jax.ShapeDtypeStruct, ...]
-    batch: jax.ShapeDtypeStruct
+    batch_structure: Any
+    inputs: tuple[jax.ShapeDtypeStruct, ...]
+
+    def batch(self, examples: int) -> Any:
+        """The form of a batch of this many examples."""
+        resized = [jax.ShapeDtypeStruct((examples, *leaf.shape[1:]), leaf.dtype) for leaf in self.inputs]
+        return self.batch_structure.unflatten(resized)
 
 
-def form_of(variables: Any, images: Array) -> tuple[Form, list[Array]]:
-    """The form of the arguments of a network, and the leaves of its variables."""
+def form_of(variables: Any, batch: Any) -> tuple[Form, list[Array]]:
+    """The form of the arguments of a network, and the leaves of its variables.
+
+    Args:
+        variables: a pytree of arrays and numbers.
+        batch: a pytree of arrays [examples, ...].
+
+    Raises:
+        ValueError: a leaf of the variables that is not numeric.
+    """
     flat, structure = jax.tree.flatten(variables)
-    leaves = [jnp.asarray(leaf) for leaf in flat]
-    forms = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
-    return Form(structure, forms, jax.ShapeDtypeStruct(images.shape, images.dtype)), leaves
+    paths = paths_of(structure)
+    leaves = [as_array(leaf, f"variables at {'/'.join(path)}") for leaf, path in zip(flat, paths, strict=True)]
+    inputs, batch_structure = jax.tree.flatten(batch)
+    return Form(structure, _forms(leaves), batch_structure, _forms(inputs)), leaves
 
 
 def paths_of(structure: Any) -> list[tuple[str, ...]]:
@@ -52,16 +70,26 @@ def traced(apply_fn: Any, form: Form, activations: Mapping[str, str]) -> Traced:
     """Trace a network and find its layers.
 
     Raises:
-        ValueError: outputs that are not [examples, ...], no layers, or a hint for a layer or of a name that is unknown.
+        ValueError: outputs that are not [examples, ...], whatever `apply_fn` raises, no layers, or a hint for a layer
+            or of a name that is unknown.
     """
     apply_fn = plain_function(apply_fn)
 
-    def outputs(leaves: list[Array], x: Array) -> Array:
-        output = apply_fn(form.structure.unflatten(leaves), x)
-        output = output[0] if isinstance(output, tuple | list) else output
-        if not hasattr(output, "shape") or output.shape[:1] != x.shape[:1]:
-            got = getattr(output, "shape", type(output).__name__)
-            raise ValueError(f"apply_fn returned {got} for a batch of {len(x)}: it must return [examples, ...] outputs")
+    def first_output(leaves: list[Array], batch: Any) -> Array:
+        output = called(apply_fn, form.structure.unflatten(leaves), batch)
+        return _checked_output(output[0] if isinstance(output, tuple | list) else output, batch)
+
+    several = max(2, form.inputs[0].shape[0])
+    shape = jax.eval_shape(first_output, list(form.leaves), form.batch(several)).shape
+    if shape[:1] != (several,):
+        raise _without_axis(shape, several)
+
+    def outputs(leaves: list[Array], batch: Any) -> Array:
+        output, examples = first_output(leaves, batch), examples_of(batch)
+        if examples == 1 and output.size == math.prod(shape[1:]):
+            return output.reshape(1, *shape[1:])  # a squeeze that spares larger batches took the axis of the examples
+        if output.shape != (examples, *shape[1:]):
+            raise _without_axis(output.shape, examples)
         return output
 
     graph = _graph(outputs, form)
@@ -85,42 +113,9 @@ def plain_function(apply_fn: Any) -> Callable[..., Any]:
     while hasattr(apply_fn, "lower") and hasattr(apply_fn, "__wrapped__"):
         apply_fn = apply_fn.__wrapped__
     if not callable(apply_fn):
-        raise ValueError(f"apply_fn is a {type(apply_fn).__name__}: give a function (variables, batch) → outputs")
+        what = "None" if apply_fn is None else f"a {type(apply_fn).__name__}"
+        raise ValueError(f"apply_fn is {what}: give a function (variables, batch) → outputs, or a model")
     return apply_fn
-
-
-def checked_batch(batch: Any, labels: Any) -> tuple[Array, Array | None]:
-    """The batch and the labels as arrays.
-
-    Raises:
-        ValueError: no examples, entries that are not finite floating-point numbers, or labels that are not one class
-            per example.
-    """
-    images = jnp.asarray(batch)
-    if images.ndim < 2 or not images.size:
-        raise ValueError(f"the batch has shape {images.shape}: give [examples, ...] with at least 1 example")
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise ValueError(f"the batch has dtype {images.dtype}: give floating-point inputs, as in training")
-    if wrong := np.count_nonzero(~np.isfinite(np.asarray(images))):
-        raise ValueError(f"{wrong} of the {images.size} entries of the batch are NaN or infinite: clean the data first")
-    if labels is None:
-        return images, None
-    classes = jnp.asarray(labels)
-    if classes.shape != images.shape[:1]:
-        raise ValueError(f"labels have shape {classes.shape}, the batch {len(images)} examples: give one per example")
-    if not jnp.issubdtype(classes.dtype, jnp.integer):
-        raise ValueError(f"labels have dtype {classes.dtype}: give class numbers, integers from 0")
-    return images, classes
-
-
-def check_classes(labels: Array, output_shape: tuple[int, ...]) -> None:
-    """Raises a ValueError unless outputs are one vector of logits per example and all labels are among its classes."""
-    if len(output_shape) != 2:
-        shape = output_shape[1:]
-        raise ValueError(f"outputs have shape {shape} per example: labels need logits [classes], leave labels out")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= output_shape[1]:
-        raise ValueError(f"labels run from {low} to {high}, the network has classes 0 to {output_shape[1] - 1}")
 
 
 def broken_leaf(leaves: list[Array], paths: list[tuple[str, ...]]) -> tuple[str, int]:
@@ -136,24 +131,63 @@ def _key(key: Any) -> str:
 
 
 def _graph(outputs: Callable[..., Array], form: Form) -> Graph:
-    examples, *shape = form.batch.shape
-    jax.eval_shape(outputs, list(form.leaves), form.batch)
     try:
-        return trace(outputs, form.leaves, jax.ShapeDtypeStruct((1, *shape), form.batch.dtype))
+        return trace(outputs, form.leaves, form.batch(1))
     except ValueError as error:
-        if examples == 1:
-            raise
-        raise ValueError(f"apply_fn takes {examples} examples but not 1, is it in training mode? ({error})") from error
-
-
-def check_independent(network: Traced, leaves: list[Array], images: Array) -> None:
-    """Raises a ValueError if the output for the first example changes with its company."""
-    other = images[-1:] if len(images) > 1 else jnp.zeros_like(images)
-    single, pair = (
-        np.asarray(network.outputs(leaves, rows)[0]) for rows in (images[:1], jnp.concatenate([images[:1], other]))
-    )
-    if np.all(np.isfinite(single)) and np.abs(single - pair).max() > COUPLED * np.abs(pair).max():
+        several = form.inputs[0].shape[0]
         raise ValueError(
-            "the output for one example changes with the others in its batch (batch norm in training mode?): give "
-            "apply_fn in evaluation mode, such as lambda variables, x: model.apply(variables, x, train=False)"
-        )
+            f"apply_fn takes {several} examples but not 1 (training mode, or a squeeze without its axis?): {error}"
+        ) from error
+
+
+def called(apply_fn: Callable[..., Any], variables: Any, batch: Any) -> Any:
+    """The outputs; Flax parameters without their collection are put into it, and failures become one line."""
+    try:
+        return apply_fn(variables, batch)
+    except Exception as error:
+        bare = isinstance(variables, Mapping) and "params" not in variables
+        if bare and is_flax(error) and type(error).__name__ == "ScopeCollectionNotFound":
+            return called(apply_fn, {"params": variables}, batch)
+        if _exchanged(apply_fn, variables, batch):
+            raise ValueError(
+                f"apply_fn fails on the batch {described(batch)} and runs with variables and batch exchanged: call "
+                "diagnose(apply_fn, variables, batch)"
+            ) from None
+        raise refusal(error, batch) from (None if is_flax(error) else error)
+
+
+def _exchanged(apply_fn: Callable[..., Any], variables: Any, batch: Any) -> bool:
+    try:
+        jax.eval_shape(apply_fn, batch, variables)
+    except Exception:  # it fails either way
+        return False
+    return True
+
+
+def _checked_output(output: Any, batch: Any) -> Array:
+    if not hasattr(output, "shape"):
+        raise _without_axis(type(output).__name__, examples_of(batch))
+    if not jnp.issubdtype(output.dtype, jnp.inexact):
+        raise ValueError(f"apply_fn returned {output.dtype}, which has no gradient: return logits, not argmax of them")
+    return output
+
+
+def _without_axis(got: Any, examples: int) -> ValueError:
+    return ValueError(f"apply_fn returned {got} for a batch of {examples}: it must return [examples, ...] outputs")
+
+
+def _forms(arrays: list[Array]) -> tuple[jax.ShapeDtypeStruct, ...]:
+    return tuple(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays)
+
+
+def check_independent(network: Traced, leaves: list[Array], batch: Any) -> None:
+    """Raises a ValueError if the output for the first example changes with its company."""
+
+    def with_other(rows: Array) -> Array:
+        return jnp.concatenate([rows[:1], rows[-1:] if len(rows) > 1 else jnp.zeros_like(rows)])
+
+    first = jax.tree.map(lambda rows: rows[:1], batch)
+    single, pair = (np.asarray(network.outputs(leaves, rows)[0]) for rows in (first, jax.tree.map(with_other, batch)))
+    if np.all(np.isfinite(single)) and np.abs(single - pair).max() > COUPLED * np.abs(pair).max():
+        cause = "batch norm in training mode?"
+        raise ValueError(f"the output for one example changes with the others in its batch ({cause}): {EVALUATION}")

@@ -44,7 +44,7 @@ def after(operation: Operation, axes: Axes, before: Shape, shape: Shape) -> Axes
         moved = [new for new in range(len(shape)) if any(_overlap(before, old, shape, new) for old in axes)]
     else:
         moved = list(axes) if len(before) == len(shape) else list(range(len(shape)))
-    return _wide(tuple(sorted(moved)), shape)
+    return _wide(tuple(sorted(int(axis) for axis in moved)), shape)
 
 
 def everywhere(shape: Shape) -> Axes:

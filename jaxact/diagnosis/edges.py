@@ -64,7 +64,7 @@ class Edges(NamedTuple):
 def find_edges(graph: Graph, layers: tuple[Layer, ...]) -> Edges:
     """The layer graph of a traced network."""
     layer_of = {layer.slot: index for index, layer in enumerate(layers)}
-    arriving: dict[int, frozenset[int]] = {graph.x: frozenset({INPUT})}
+    arriving: dict[int, frozenset[int]] = dict.fromkeys(graph.inputs, frozenset({INPUT}))
     successors: dict[int, frozenset[int]] = dict.fromkeys((INPUT, *range(len(layers))), frozenset())
 
     def join(nodes: frozenset[int], later: int) -> None:
@@ -97,7 +97,7 @@ def reachable(successors: Mapping[int, frozenset[int]], start: int, without: int
 
 def find_kernels(graph: Graph, layers: tuple[Layer, ...]) -> tuple[Kernel | None, ...]:
     """The kernel of every layer; None for a normalisation."""
-    data = graph.depending_on([graph.x])
+    data = graph.depending_on(graph.inputs)
     maker = {slot: operation for operation in graph.operations for slot in operation.outputs}
 
     def of_layer(slot: int) -> Kernel | None:

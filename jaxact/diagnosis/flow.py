@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxact.diagnosis import axes
+from jaxact.diagnosis.batches import alone, examples_of, first
 from jaxact.diagnosis.edges import OUTPUT, Edges, Kernel
 from jaxact.diagnosis.graph import run_all
 from jaxact.diagnosis.measure import GAIN_EXAMPLES, PROBES, Subject
@@ -52,7 +53,7 @@ def flow(subject: Subject, leaves: list[Array], images: Any, kernels: tuple[Kern
         return norms, received, [values[slot].astype(jnp.float32) for slot in slots]
 
     images = first(images, GAIN_EXAMPLES)
-    keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), len(jax.tree.leaves(images)[0]))
+    keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), examples_of(images))
     norms, received, hidden = jax.vmap(of_example)(images, keys)
     ours = [tuple(axis + 1 for axis in layer.axes) for layer in subject.layers]  # behind that of the examples
     cases = [axes.by_unit(h, own) for h, own in zip(hidden, ours, strict=True)]
@@ -99,16 +100,6 @@ def transport(norms: Float[np.ndarray, "examples probes layers"], edges: Edges) 
         gain, step = np.sqrt(squares / reference), np.sqrt(squares / following)
         error = np.where(squares > 0, gain * errors / (2 * squares), 0.0)
     return Transport(gain.tolist(), error.tolist(), step.tolist())
-
-
-def alone(x: Any) -> Any:
-    """One example as a batch."""
-    return jax.tree.map(lambda leaf: leaf[None], x)
-
-
-def first(images: Any, count: int) -> Any:
-    """The first examples of a batch."""
-    return jax.tree.map(lambda rows: rows[:count], images)
 
 
 def _norm(array: Array) -> Array:

@@ -38,7 +38,7 @@ class Graph(NamedTuple):
         shapes: shape of every slot.
         constants: values of the slots that no argument determines.
         variables: slots of the leaves of the variables.
-        x: slot of the input.
+        inputs: slots of the leaves of the batch.
         output: slot of the output.
     """
 
@@ -46,7 +46,7 @@ class Graph(NamedTuple):
     shapes: tuple[tuple[int, ...], ...]
     constants: dict[int, Any]
     variables: tuple[int, ...]
-    x: int
+    inputs: tuple[int, ...]
     output: int
 
     def consumers(self) -> dict[int, list[Operation]]:
@@ -104,8 +104,8 @@ class _Builder:
         return [read(atom) for atom in jaxpr.outvars]
 
 
-def trace(fn: Callable[[list[Array], Array], Array], leaves: Sequence[Any], x: Any) -> Graph:
-    """Open what `fn` does with the leaves of the variables and one input; runs nothing."""
+def trace(fn: Callable[[list[Array], Any], Array], leaves: Sequence[Any], x: Any) -> Graph:
+    """Open what `fn` does with the leaves of the variables and one input, a pytree; runs nothing."""
     closed = jax.make_jaxpr(fn)(list(leaves), x)
     builder = _Builder()
     arguments = [builder.slot(shape_of(var)) for var in closed.jaxpr.invars]
@@ -119,8 +119,8 @@ def trace(fn: Callable[[list[Array], Array], Array], leaves: Sequence[Any], x: A
         tuple(reversed(operations)),
         tuple(builder.shapes),
         builder.constants,
-        tuple(arguments[:-1]),
-        arguments[-1],
+        tuple(arguments[: len(leaves)]),
+        tuple(arguments[len(leaves) :]),
         output,
     )
 
@@ -168,9 +168,10 @@ def run(operations: Iterable[Operation], values: dict[int, Any], shifts: Mapping
             values[slot] = result + shifts[slot] if slot in shifts else result
 
 
-def run_all(graph: Graph, leaves: list[Array], x: Array, shifts: Mapping[int, Array]) -> dict[int, Any]:
+def run_all(graph: Graph, leaves: list[Array], x: Any, shifts: Mapping[int, Array]) -> dict[int, Any]:
     """The values of all slots."""
-    values = dict(graph.constants) | dict(zip(graph.variables, leaves, strict=True)) | {graph.x: x}
+    given = zip((*graph.variables, *graph.inputs), (*leaves, *jax.tree.leaves(x)), strict=True)
+    values = dict(graph.constants) | dict(given)
     run(graph.operations, values, shifts)
     return values
 

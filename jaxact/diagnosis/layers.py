@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 from jax.extend import core
 
 from jaxact.diagnosis import axes as unit_axes
-from jaxact.diagnosis.graph import GROUPS, Graph, Operation, shape_of
+from jaxact.diagnosis.graph import GROUPS, Graph, Operation, shape_of, size
 from jaxact.diagnosis.names import activation_name, layer_names
 
 MIXING = frozenset({"dot_general", "conv_general_dilated"})
 AFFINE = frozenset({"add", "sub", "mul", "div", "add_any"})
 SAME = frozenset({"convert_element_type", "copy", "name", "reduce_precision", "optimization_barrier"})
-MOVING = SAME | {"reshape", "squeeze", "transpose", "reduce_window_max", "reduce_window_sum", "reduce_window"}
+RESHAPING = frozenset({"reshape", "squeeze"})
+MOVING = SAME | RESHAPING | {"transpose", "reduce_window_max", "reduce_window_sum", "reduce_window"}
 ELEMENTWISE = (
     AFFINE
     | SAME
@@ -75,7 +76,7 @@ def find_layers(graph: Graph, paths: list[tuple[str, ...]]) -> tuple[Layer, ...]
         graph: its trace.
         paths: where each leaf is in the variables.
     """
-    readers, data = graph.consumers(), graph.depending_on([graph.x])
+    readers, data = graph.consumers(), graph.depending_on(graph.inputs)
     running = frozenset(index for index, path in enumerate(paths) if path[-1] in ("mean", "var"))
     runs = _Search(graph, readers, data, running).runs()
     claimed = set().union(*(run.operations for run in runs))
@@ -202,7 +203,9 @@ def _with_activation(
         influenced.update(operation.outputs)
         inside = touched & set(linear)
         shapes = {graph.shapes[slot] for slot in (*inside, *operation.outputs)}
-        if inside != touched or index in claimed or shapes != {shape} or not _elementwise(operation):
+        alone = all(size(some) == 1 for some in (shape, *shapes))  # a single value stays itself in any shape
+        kept = _elementwise(operation) or (alone and operation.kind in RESHAPING)
+        if inside != touched or index in claimed or not (alone or shapes == {shape}) or not kept:
             continue
         others = any(slot in data for slot in operation.inputs if slot not in touched)
         if others and not all(linear[slot] for slot in inside):
@@ -218,7 +221,7 @@ def _with_activation(
         return layer._replace(activation="?" if opaque else "linear", steps=tuple(steps), ends=tuple(ends))
     around = next(operation.scopes for operation in graph.operations if layer.slot in operation.outputs)
     bent = [step for step in steps if not linear[step.outputs[0]]]
-    label = activation_name(steps, bent, around, AFFINE | SAME)
+    label = activation_name(steps, bent, around, AFFINE | MOVING)
     return layer._replace(activation=label, steps=tuple(steps), ends=tuple(ends))
 
 
@@ -251,4 +254,4 @@ def _linear(operation: Operation, inside: set[int]) -> bool:
         return (
             where == [0] if operation.kind == "div" else len(where) == 1 and (operation.kind == "mul" or where[0] > 0)
         )
-    return operation.kind in AFFINE | SAME | {"neg"}
+    return operation.kind in AFFINE | SAME | RESHAPING | {"neg"}

@@ -5,12 +5,15 @@ Functions of a `Subject`, the traced network; gradients are those of `jaxact.pro
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from jaxact import propagation
+from jaxact.diagnosis.batches import alone, first
 from jaxact.diagnosis.graph import Graph, kinds_within, run_all, size
 from jaxact.diagnosis.layers import Layer
 from jaxact.propagation import Network, Nonlinearity
@@ -39,9 +42,9 @@ def network_of(subject: Subject, leaves: list[Array]) -> Network:
     """The network of one example, as `jaxact.propagation` takes it; pre-activations keep a leading batch axis of 1."""
     slots = {layer.name: layer.slot for layer in subject.layers}
 
-    def network(x: Array, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+    def network(x: Any, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         shifts = {slots[name]: shift for name, shift in perturbations.items()}
-        values = run_all(subject.graph, leaves, x[None], shifts)
+        values = run_all(subject.graph, leaves, alone(x), shifts)
         return values[subject.graph.output][0], {name: values[slot] for name, slot in slots.items()}
 
     return network
@@ -55,27 +58,47 @@ def with_leaves(leaves: list[Array], indices: list[int], some: list[Array]) -> l
     return every
 
 
-def input_output(
-    subject: Subject, leaves: list[Array], images: Float[Array, "examples ..."]
-) -> propagation.Spectrum | None:
-    """Spectra of ∂output/∂input at some examples; None where the matrix would be too large."""
-    graph, network = subject.graph, network_of(subject, leaves)
-    if size(graph.shapes[graph.x]) * size(graph.shapes[graph.output]) > LARGEST_JACOBIAN:
+def input_output(subject: Subject, leaves: list[Array], images: Any) -> propagation.Spectrum | None:
+    """Spectra of ∂output/∂input at some examples; None where `without_jacobian` says why there are none."""
+    if without_jacobian(subject, images):
         return None
+    network = network_of(subject, leaves)
+    backward = not OWN_GRADIENTS.isdisjoint(kinds_within(subject.graph))
 
-    backward = not OWN_GRADIENTS.isdisjoint(kinds_within(graph))
+    def of_example(x: Any) -> propagation.Spectrum:
+        parts, structure = jax.tree.flatten(x)
+        vector, restore = ravel_pytree([part for part in parts if _floating(part)])
 
-    def of_example(x: Array) -> propagation.Spectrum:
-        matrix = propagation.jacobian(lambda x: network(x, {})[0], x, chunk=64, backward=backward)
-        return propagation.spectrum(matrix.reshape(-1, x.size))
+        def output(vector: Array) -> Array:
+            floating = iter(restore(vector))
+            return network(structure.unflatten([next(floating) if _floating(part) else part for part in parts]), {})[0]
 
-    return jax.lax.map(of_example, images[:JACOBIAN_EXAMPLES])
+        matrix = propagation.jacobian(output, vector, chunk=64, backward=backward)
+        return propagation.spectrum(matrix.reshape(-1, vector.size))
+
+    return jax.lax.map(of_example, first(images, JACOBIAN_EXAMPLES))
+
+
+def without_jacobian(subject: Subject, images: Any) -> str:
+    """Why there is no matrix ∂output/∂input, in words; "" where there is one."""
+    inputs = [leaf for leaf in jax.tree.leaves(images) if _floating(leaf)]
+    if not inputs:
+        dtypes = " and ".join(sorted({str(leaf.dtype) for leaf in jax.tree.leaves(images)}))
+        return f"inputs of {dtypes} have no derivative: d output/d input was left out"
+    columns = sum(size(leaf.shape[1:]) for leaf in inputs)
+    if columns * size(subject.graph.shapes[subject.graph.output]) > LARGEST_JACOBIAN:
+        return f"d output/d input has more than {LARGEST_JACOBIAN} entries and was left out"
+    return ""
+
+
+def _floating(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def loss_gradients(
     subject: Subject,
     leaves: list[Array],
-    images: Float[Array, "examples ..."],
+    images: Any,
     labels: Int[Array, " labels"],
     chunk: int,
 ) -> tuple[propagation.Gradients, list[Float[Array, ""]]]:

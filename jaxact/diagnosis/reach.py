@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxact.diagnosis.flow import first
+from jaxact.diagnosis.batches import first
 from jaxact.diagnosis.graph import Graph, Operation, trace
 from jaxact.diagnosis.layers import MIXING
 from jaxact.diagnosis.names import layer_names
@@ -164,7 +164,7 @@ def _arrived(gradients: list[Array | None], parameters: frozenset[int]) -> froze
 
 def _meetings(graph: Graph) -> list[list[Operation]]:
     """By leaf, the operations in which it first meets the data, or in which it ends."""
-    data = graph.depending_on([graph.x])
+    data = graph.depending_on(graph.inputs)
     found: list[list[Operation]] = []
     for variable in graph.variables:
         own, met = {variable}, []

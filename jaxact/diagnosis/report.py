@@ -31,9 +31,11 @@ WITH_LABELS = ", labels, loss"
 UNSEEN = "learning rate, optimiser, order of the data, data augmentation, overfitting, whether labels are right"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Diagnosis:
     """What `jaxact.diagnose` found; `print` it, show it in a notebook, or take `as_dict()`.
+
+    It is true in an `if` where nothing wrong was found (`ok`). Two are equal if all their entries are; NaN equals NaN.
 
     Attributes:
         layers: the numbers of every layer, in the order in which they are computed.
@@ -59,6 +61,20 @@ class Diagnosis:
     def main(self) -> str:
         """Kind of the first finding, "healthy" if there is none."""
         return self.verdicts[0].kind if self.verdicts else "healthy"
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing wrong was found; `bool(diagnosis)` is the same."""
+        return self.main == "healthy"
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __eq__(self, other: object) -> bool:
+        return _comparable(self) == _comparable(other) if isinstance(other, Diagnosis) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(_comparable(self))
 
     def layer(self, name: str) -> LayerReport:
         """The numbers of one layer; an unknown name is a ValueError."""
@@ -135,6 +151,15 @@ def _cell(field: str, value: Any) -> str:
 def _aligned(row: list[str], widths: list[int]) -> list[str]:
     pairs = list(zip(row, widths, strict=True))
     return [cell.ljust(width) for cell, width in pairs[:2]] + [cell.rjust(width) for cell, width in pairs[2:]]
+
+
+def _comparable(value: Any) -> Any:
+    """Tuples, strings and numbers, with None for NaN, which is not equal to itself."""
+    if isinstance(value, Diagnosis):
+        return tuple(_comparable(getattr(value, field.name)) for field in dataclasses.fields(value))
+    if isinstance(value, tuple):
+        return tuple(map(_comparable, value))
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _plain(value: Any) -> Any:

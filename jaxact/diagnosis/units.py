@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxact import health, propagation
 from jaxact.diagnosis import axes
+from jaxact.diagnosis.batches import alone, examples_of, first
 from jaxact.diagnosis.graph import run, run_all, size
 from jaxact.diagnosis.layers import Layer
 from jaxact.diagnosis.measure import Subject, network_of, with_leaves
@@ -67,7 +68,7 @@ def _value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: 
     def results(h: Array) -> list[Array]:
         local = values | {layer.slot: h}
         run(layer.steps, local, {})
-        return [local[slot] for slot in layer.ends if jnp.issubdtype(local[slot].dtype, jnp.inexact)]
+        return [local[slot].reshape(h.shape) for slot in layer.ends if jnp.issubdtype(local[slot].dtype, jnp.inexact)]
 
     value, pull = jax.vjp(results, h)
     zeros = [jnp.zeros_like(part) for part in value]
@@ -77,14 +78,14 @@ def _value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: 
     return sum(map(jnp.abs, value), jnp.zeros_like(h)), sum(map(jnp.abs, slope), jnp.zeros_like(h))
 
 
-def slopes(subject: Subject, leaves: list[Array], images: Float[Array, "examples ..."]) -> tuple[Slopes, ...]:
+def slopes(subject: Subject, leaves: list[Array], images: Any) -> tuple[Slopes, ...]:
     """Search φ' of every layer on the grid, at some examples (a residual shifts it)."""
     near, far = jnp.linspace(-REACH, REACH, POINTS), jnp.linspace(REACH, FAR, FAR_POINTS + 1)[1:]
     grid, share = jnp.concatenate([near, far, -far]), health.SATURATION_SHARE
     middle, half = POINTS // 2, round(0.5 / (2 * REACH / (POINTS - 1)))
 
-    def of_example(x: Array) -> tuple[list[Array], list[Array]]:
-        values = run_all(subject.graph, leaves, x[None], {})
+    def of_example(x: Any) -> tuple[list[Array], list[Array]]:
+        values = run_all(subject.graph, leaves, alone(x), {})
 
         def largest(layer: Layer, h: Array) -> Array:
             slope = propagation.wide(jnp.abs(_value_and_slope(subject, layer, values, h)[1]))
@@ -96,7 +97,7 @@ def slopes(subject: Subject, leaves: list[Array], images: Float[Array, "examples
 
         return jax.lax.map(at, grid), [largest(layer, values[layer.slot]) for layer in subject.layers]
 
-    profiles, seen = jax.tree.map(lambda rows: rows.max(0), jax.lax.map(of_example, images[:GRID_EXAMPLES]))
+    profiles, seen = jax.tree.map(lambda rows: rows.max(0), jax.lax.map(of_example, first(images, GRID_EXAMPLES)))
 
     def summary(name: str, profile: Array, seen: Array) -> Slopes:
         known = jnp.where(profile.max() > 0, profile.max(), seen)
@@ -114,7 +115,7 @@ def slopes(subject: Subject, leaves: list[Array], images: Float[Array, "examples
 def unit_health(
     subject: Subject,
     leaves: list[Array],
-    images: Float[Array, "examples ..."],
+    images: Any,
     known: tuple[Slopes, ...],
     chunk: int,
 ) -> tuple[Health, ...]:
@@ -126,8 +127,8 @@ def unit_health(
     layers = subject.layers
     mixing = [layer.activation == "?" and layer.name not in subject.hints for layer in layers]
 
-    def of_example(x: Array, reached: list[Array]) -> list[tuple[Array, Array, Array]]:
-        values = run_all(subject.graph, leaves, x[None], {})
+    def of_example(x: Any, reached: list[Array]) -> list[tuple[Array, Array, Array]]:
+        values = run_all(subject.graph, leaves, alone(x), {})
 
         def state(index: int, layer: Layer) -> tuple[Array, Array, Array]:
             h = values[layer.slot]
@@ -143,7 +144,7 @@ def unit_health(
     for index, layer in enumerate(layers):
         groups.setdefault(size(subject.graph.shapes[layer.slot]) // _units(subject, layer), []).append(index)
 
-    def of_chunk(rows: Array) -> tuple[list[health.UnitCounts], list[Array]]:
+    def of_chunk(rows: Any) -> tuple[list[health.UnitCounts], list[Array]]:
         reached, broken = _random_gradients(subject, leaves, rows)
         states = jax.vmap(of_example)(rows, reached)
 
@@ -161,7 +162,9 @@ def unit_health(
         for index in group:
             own = slice(start, start := start + _units(subject, layers[index]))
             split[index] = health.UnitCounts(count.cases, *(part[own] for part in count[1:]))
-    return tuple(Health(health.layer_health(split[index]), broken[index] / len(images)) for index in range(len(layers)))
+    return tuple(
+        Health(health.layer_health(split[index]), broken[index] / examples_of(images)) for index in range(len(layers))
+    )
 
 
 def _units(subject: Subject, layer: Layer) -> int:
@@ -176,22 +179,22 @@ def _relative(known: Slopes, slope: Array, counted: bool) -> Array:
     return jnp.where(known.growing | (not counted), alive, jnp.where(share < DEAD_SLOPE, 0, share))
 
 
-def _random_gradients(subject: Subject, leaves: list[Array], rows: Array) -> tuple[list[Array], list[Array]]:
+def _random_gradients(subject: Subject, leaves: list[Array], rows: Any) -> tuple[list[Array], list[Array]]:
     """Gradients of a random combination of the outputs by every pre-activation, and how many are broken.
 
     Returns:
         The gradients, and per layer the number of examples that the share of broken entries amounts to.
     """
-    layers = subject.layers
+    layers, examples = subject.layers, examples_of(rows)
     kernels = sorted({layer.kernel for layer in layers})
-    zeros = [jnp.zeros((len(rows), *values.shape), values.dtype) for values in _slot_values(subject, leaves, rows)]
+    zeros = [jnp.zeros((examples, *values.shape), values.dtype) for values in _slot_values(subject, leaves, rows)]
 
     def outputs(some: list[Array], shifts: list[Array]) -> tuple[Array, list[Array]]:
         every = with_leaves(leaves, kernels, some)
 
-        def one(x: Array, shift: list[Array]) -> tuple[Array, list[Array]]:
+        def one(x: Any, shift: list[Array]) -> tuple[Array, list[Array]]:
             slots = {layer.slot: part for layer, part in zip(layers, shift, strict=True)}
-            values = run_all(subject.graph, every, x[None], slots)
+            values = run_all(subject.graph, every, alone(x), slots)
             return values[subject.graph.output][0], [values[layer.slot] for layer in layers]
 
         return jax.vmap(one)(rows, shifts)
@@ -204,12 +207,12 @@ def _random_gradients(subject: Subject, leaves: list[Array], rows: Array) -> tup
     for layer, h, gradient in zip(layers, hidden, by_shift, strict=True):
         own = jnp.mean(~jnp.isfinite(of_kernel[layer.kernel]))
         here = jnp.mean(~jnp.isfinite(gradient) & jnp.isfinite(h))
-        broken.append(len(rows) * jnp.where(here > 0, here, own))
+        broken.append(examples * jnp.where(here > 0, here, own))
     return by_shift, broken
 
 
-def _slot_values(subject: Subject, leaves: list[Array], rows: Array) -> list[jax.ShapeDtypeStruct]:
+def _slot_values(subject: Subject, leaves: list[Array], rows: Any) -> list[jax.ShapeDtypeStruct]:
     """Shapes and types of all pre-activations of one example."""
     network = network_of(subject, leaves)
-    shapes = jax.eval_shape(lambda x: network(x, {})[1], rows[0])
+    shapes = jax.eval_shape(lambda x: network(x, {})[1], jax.tree.map(lambda leaf: leaf[0], rows))
     return [shapes[layer.name] for layer in subject.layers]

@@ -49,7 +49,7 @@ class Attenuation(NamedTuple):
 def loss_gradients(
     network_of: Callable[[Any], Network],
     params: Any,
-    images: Float[Array, "examples ..."],
+    images: Any,
     labels: Int[Array, " labels"],
     *,
     chunk: int = 1000,
@@ -66,7 +66,7 @@ def loss_gradients(
             `lambda params: mlp_network(model, {"params": params, "batch_stats": stats}, which)`; a network of one
             example is made one of a batch by `batched`.
         params: the parameters.
-        images: the examples.
+        images: the examples, an array [examples, ...] or a pytree of such arrays.
         labels: their classes.
         chunk: examples at a time.
         loss: (logits of one example, label) → scalar.
@@ -74,15 +74,15 @@ def loss_gradients(
     Raises:
         ValueError: no examples, or as many labels as images are not there.
     """
-    examples = len(images)
+    examples = len(jax.tree.leaves(images)[0])
     if len(labels) != examples:
         raise ValueError(f"{examples} images but {len(labels)} labels: give one label per image")
 
-    def total(params: Any, shift: dict[str, Array], rows: tuple[Array, Array]) -> Array:
+    def total(params: Any, shift: dict[str, Array], rows: tuple[Any, Array]) -> Array:
         logits, _ = network_of(params)(rows[0], shift)
         return jax.vmap(loss)(wide(logits), rows[1]).sum()
 
-    def of_chunk(rows: tuple[Array, Array]) -> Any:
+    def of_chunk(rows: tuple[Any, Array]) -> Any:
         zeros = no_perturbation(network_of(params), rows[0])
         value, (by_params, by_layer) = jax.value_and_grad(total, argnums=(0, 1))(params, zeros, rows)
         return value, jnp.stack([jnp.sum(wide(by_layer[name]) ** 2) for name in zeros]), jax.tree.map(wide, by_params)

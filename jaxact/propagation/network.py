@@ -203,10 +203,10 @@ def _inputs_of(model: MLP, variables: Any, which: Array, layer: int) -> Callable
 def batched(network: Network) -> Network:
     """A network of one example as one of a batch; `jax.vmap` alone would sort its layers by name."""
 
-    def of_batch(x: Array, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+    def of_batch(x: Any, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         names: list[str] = []
 
-        def one(x: Array, shifts: Mapping[str, Array]) -> tuple[Array, list[Array]]:
+        def one(x: Any, shifts: Mapping[str, Array]) -> tuple[Array, list[Array]]:
             logits, hidden = network(x, shifts)
             names[:] = hidden
             return logits, list(hidden.values())
@@ -222,7 +222,7 @@ def wide(x: Array) -> Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def layer_shapes(network: Network, x: Array) -> dict[str, jax.ShapeDtypeStruct]:
+def layer_shapes(network: Network, x: Any) -> dict[str, jax.ShapeDtypeStruct]:
     """Names, in the network's own order, and shapes of the pre-activations for an input such as `x`; runs nothing.
 
     JAX sorts dictionary keys ("layer10" before "layer2"): the order of a network that `jax.jit` or `jax.vmap` made is
@@ -230,7 +230,7 @@ def layer_shapes(network: Network, x: Array) -> dict[str, jax.ShapeDtypeStruct]:
     """
     names: list[str] = []
 
-    def record(x: Array) -> dict[str, Array]:
+    def record(x: Any) -> dict[str, Array]:
         hidden = network(x, {})[1]
         names.extend(hidden)
         return hidden
@@ -239,7 +239,7 @@ def layer_shapes(network: Network, x: Array) -> dict[str, jax.ShapeDtypeStruct]:
     return {name: shapes[name] for name in names}
 
 
-def no_perturbation(network: Network, x: Array) -> dict[str, Array]:
+def no_perturbation(network: Network, x: Any) -> dict[str, Array]:
     """Zeros in the shape of every pre-activation."""
     return {name: jnp.zeros(h.shape, h.dtype) for name, h in layer_shapes(network, x).items()}
 
