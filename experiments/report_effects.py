@@ -102,7 +102,7 @@ def _effects_figure(found: Sequence[Effect]) -> Figure:
         panels.append(Panel(base, "points", "", [zero, dots], limits, categories=names))
     return Figure(
         "interventions", "Effect of changing one thing",
-        "Mean paired difference with its 95 % interval, none of fewer than 4 seeds; interventions by their mean effect. "
+        "Mean paired difference with its 95 % interval (none of fewer than 4 seeds), interventions by mean effect. "
         "Change of the accuracy: right of 0 it repairs; an interval across 0 shows no effect at this number of seeds.",
         f"Effects of {len(names)} interventions on {len(bases)} combinations, from {names[0]} (largest) to "
         f"{names[-1]}.",
@@ -128,7 +128,8 @@ def interactions(grid: Grid, found: Outcome) -> Section:
         for c in split.components
     ]
     note = (
-        "Functional ANOVA of the accuracies, the noise of the seeds removed; intervals leave out whole seeds. A "
+        "Functional ANOVA of the accuracies, the noise of the seeds removed; intervals leave out whole seeds, none "
+        "with fewer than 9. A "
         "main effect is what a layer's activation does on average over the others; an interaction is what only the "
         "pair does. The estimates are unbiased, so that one of a share near 0 can be below 0."
     )

@@ -154,7 +154,7 @@ def cifar_split(table: Accuracies) -> Finding:
     verdict = "false" if above or low else "undecided" if unclear else "true"
     return Finding(
         verdict,
-        f"endings surely above 10 %: {', '.join(above) or 'none'}; others surely below 50 %: {len(low)} of {len(others)}",
+        f"surely above 10 %: {', '.join(above) or 'no ending'}; others surely below 50 %: {len(low)} of {len(others)}",
     )
 
 

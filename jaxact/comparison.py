@@ -60,7 +60,8 @@ def compare(
 
     Rows with two or more independent runs on both sides get an exact permutation test, Holm-adjusted over those rows.
     A single run has no spread to test with: it is placed in the other side's range and normal prediction interval.
-    There is none of fewer than `LEAST_RUNS` runs, nor of runs unlike a normal sample, as where some fail. Holm's correction holds although the configurations share their seeds.
+    There is none of fewer than `LEAST_RUNS` runs, nor of runs unlike a normal sample, as where some fail. Holm's
+    correction holds although the configurations share their seeds.
 
     Args:
         ours: ``{configuration: test accuracy per seed in percent}``, NaN for a diverged seed.

@@ -8,7 +8,9 @@ from jaxtyping import Float
 from scipy import stats
 
 from jaxact.statistics.checks import require_finite, require_level
-from jaxact.statistics.intervals import LEAST_RUNS
+
+LEAST_SEEDS = 9
+"""With fewer there is no interval of the shares: on recorded runs it covered 85 % at 4 and 5 seeds."""
 
 
 class VarianceShare(NamedTuple):
@@ -68,7 +70,7 @@ def decompose(
         resamples: Not used any more.
 
     Returns:
-        The decomposition; the intervals are NaN with fewer than `LEAST_RUNS` seeds.
+        The decomposition; the intervals are NaN with fewer than `LEAST_SEEDS` seeds.
 
     Raises:
         ValueError: Names that do not fit the axes, a factor of one level, a value that is not finite, a level outside
@@ -135,7 +137,7 @@ def _shares(
     variances = _mean_squares(grams)
     shares = variances / variances.sum()
     low = high = np.full_like(shares, np.nan)
-    if seeds >= LEAST_RUNS:
+    if seeds >= LEAST_SEEDS:
         left = np.array([_mean_squares(np.delete(np.delete(grams, i, 1), i, 2)) for i in range(seeds)])
         totals = left.sum(axis=1, keepdims=True)
         pseudo = seeds * shares - (seeds - 1) * left / np.where(totals > 0, totals, np.nan)

@@ -19,7 +19,7 @@ LIKE_NORMAL = 0.05
 """Smallest p of the Shapiro–Wilk test at which values pass for normal."""
 _MOST_TESTED = 5_000  # beyond it the p-value of the test is not accurate
 
-Bounds = tuple[float, float]
+Bounds = tuple[float | int, float | int]
 """Smallest and largest value that can occur at all, such as 0 and 100 percent."""
 
 
