@@ -55,7 +55,7 @@ def test_mean_and_sd_of_normal_seeds(n):
 @pytest.mark.parametrize("n", [4, 9, 32])
 @pytest.mark.parametrize("name", ["sigmoid-sigmoid-relu", "relu-sigmoid-relu"])
 def test_mean_and_sd_of_runs_of_which_some_fail(name, n):
-    """Most runs of sigmoid-sigmoid-relu have 9.8 %: BCa held 39, 70 and 83 % of its means, 10, 21 and 62 % of its sd."""
+    """Most runs of sigmoid-sigmoid-relu have 9.8 %: BCa held 39, 70 and 83 % of the means, 10 to 62 % of the sd."""
     runs = accuracies(name)
     values = samples(runs, n, 300, np.random.default_rng(n))
     assert covered_mean(values, runs.mean()) >= 0.93
