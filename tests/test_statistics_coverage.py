@@ -47,7 +47,7 @@ def normal(n: int, repeats: int) -> np.ndarray:
 @pytest.mark.parametrize("n", [4, 9, 32])
 def test_mean_and_sd_of_normal_seeds(n):
     """BCa, used before, held 80, 89 and 93 % of the means and 55, 79 and 91 % of the deviations."""
-    values = normal(n, 1000)
+    values = normal(n, 600)
     assert 0.93 <= covered_mean(values, 60.0) <= 0.97
     assert 0.93 <= covered_sd(values, 8.0) <= 0.97
 
@@ -57,7 +57,7 @@ def test_mean_and_sd_of_normal_seeds(n):
 def test_mean_and_sd_of_runs_of_which_some_fail(name, n):
     """Most runs of sigmoid-sigmoid-relu have 9.8 %: BCa held 39, 70 and 83 % of the means, 10 to 62 % of the sd."""
     runs = accuracies(name)
-    values = samples(runs, n, 300, np.random.default_rng(n))
+    values = samples(runs, n, 200, np.random.default_rng(n))
     assert covered_mean(values, runs.mean()) >= 0.93
     assert covered_sd(values, runs.std()) >= 0.93
 
@@ -65,7 +65,7 @@ def test_mean_and_sd_of_runs_of_which_some_fail(name, n):
 @pytest.mark.parametrize(("name", "control"), list(zip(FAILING, CONTROLS, strict=True)))
 def test_paired_differences_of_runs(name, control):
     differences = repaired(name, control)
-    values = with_the_rare(samples(differences, 9, 300, np.random.default_rng(0)), differences)
+    values = with_the_rare(samples(differences, 9, 200, np.random.default_rng(0)), differences)
     assert covered_mean(values, differences.mean(), (-100, 100)) >= 0.93
 
 
@@ -114,7 +114,7 @@ def test_difference_of_two_groups():
     found = [bootstrap_mean_difference(a, b, rng, resamples=499, bounds=PERCENT) for a, b in pairs]
     assert share_covered(found, runs.mean() - healthy.mean()) >= 0.93
     apart = [bootstrap_mean_difference(a, b + 5, rng, bounds=PERCENT, resamples=499) for a, b in
-             zip(normal(9, 500), normal(5, 500), strict=True)]  # fmt: skip
+             zip(normal(9, 300), normal(5, 300), strict=True)]  # fmt: skip
     assert 0.93 <= share_covered(apart, -5.0) <= 0.98
 
 
@@ -123,7 +123,7 @@ def test_rank_correlation_of_independent_pairs(correlation):
     """Truth: rho of the bivariate normal, 6/π · asin(r/2)."""
     truth, rng = 6 / np.pi * np.arcsin(correlation / 2), np.random.default_rng(0)
     found = []
-    for x, noise in rng.normal(size=(500, 2, 14)):
+    for x, noise in rng.normal(size=(300, 2, 14)):
         y = correlation * x + np.sqrt(1 - correlation**2) * noise
         found.append(spearman(x, y, rng, resamples=1))
     assert 0.93 <= share_covered(found, truth) <= 0.98
