@@ -144,6 +144,7 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
         print(f"data: {arrays.source}", flush=True)
         from jaxact import ensemble  # loads JAX, which missing data need not wait for
 
+        check_same_settings(plan)
         strategy = ensemble.resolve_strategy(options.strategy)
         size = len(plan.seeds) if strategy == "vmap" else None
         machine = ensemble.Ensemble(
@@ -162,6 +163,19 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
     run |= {"compile_seconds": round(machine.compile_seconds, 2), **runtime.environment()}
     sizes = {"train": len(arrays.train_labels), "test": len(arrays.test_labels)}
     return Prepared(machine, {"source": arrays.source, **sizes}, run)
+
+
+def check_same_settings(plan: Plan) -> None:
+    """Refuse to add runs under other settings of JAX or XLA than the plan's records were made under.
+
+    Raises:
+        ValueError: a setting that changes numbers differs, see `jaxact.numerics`.
+    """
+    from jaxact import numerics, records
+
+    for config in plan.configs:
+        if record := records.find(plan.out, config):
+            numerics.check_same(record.meta["runs"], str(plan.out))
 
 
 def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:
