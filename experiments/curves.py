@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_folder, check_installed, check_out
 from jaxact import records
 from jaxact.config import split_name
 from jaxact.records import Record, RecordError
@@ -72,8 +72,9 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(argv)
     with p.checked():
-        out = check_out(Path(options.out))
-        found = read([Path(folder) for folder in options.records], options.configs)
+        check_installed(("matplotlib",), "the figures", "figures")
+        out = check_out(options.out)
+        found = read([check_folder(folder) for folder in options.records], options.configs)
     from experiments import curves_report
 
     print(curves_report.write(found, out, runtime.command(MODULE)))
