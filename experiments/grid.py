@@ -166,16 +166,17 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
 
 
 def check_same_settings(plan: Plan) -> None:
-    """Refuse to add runs under other settings of JAX or XLA than the plan's records were made under.
+    """Refuse to add runs to a folder whose records were made under other settings of JAX or XLA.
 
     Raises:
         ValueError: a setting that changes numbers differs, see `jaxact.numerics`.
     """
     from jaxact import numerics, records
 
-    for config in plan.configs:
-        if record := records.find(plan.out, config):
-            numerics.check_same(record.meta["runs"], str(plan.out))
+    ours = {"settings": numerics.settings()}
+    for record in records.read_all(plan.out):
+        if isinstance(record, records.Record):
+            numerics.check_alike([*record.meta["runs"], ours], str(plan.out))
 
 
 def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:

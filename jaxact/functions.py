@@ -1,7 +1,7 @@
 """The activation functions that `jax.nn` lacks, or has with another default or too narrow a range.
 
-Every function keeps the floating dtype of x; elementwise unless it says otherwise. An `Activation` calls them in float32
-at least. Their slopes keep their digits far out too, where 1 − tanh² and expm1 + 1 have lost them.
+Every function keeps the floating dtype of x; elementwise unless it says otherwise. An `Activation` calls them in
+float32 at least. Their slopes keep their digits far out too, where 1 − tanh² and expm1 + 1 have lost them.
 """
 
 import math

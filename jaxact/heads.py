@@ -167,7 +167,8 @@ def _score_by(head: Head) -> Callable[[Outputs, Outputs], tuple[Array, Array]]:
 def over_seeds(program: Program) -> Program:
     """The same functions of many members: seeds, states and results get a leading axis, inputs and targets are shared.
 
-    They hold the settings of `numerics.pinned`, so that a member's numbers depend on its seed alone. All but `initialise` are compiled: run eagerly, its random number generators, slow to compile, serve every head.
+    They hold the settings of `numerics.pinned`, so that a member's numbers depend on its seed alone. All but
+    `initialise` are compiled: run eagerly, its random number generators, slow to compile, serve every head.
     """
 
     def initialise(seeds: ArrayLike, example: ArrayLike) -> TrainState:
@@ -176,4 +177,5 @@ def over_seeds(program: Program) -> Program:
     epoch = jax.jit(jax.vmap(program.epoch, (0, 0, None, None, None)))
     emit = jax.jit(jax.vmap(program.emit, (0, None)))
     probe = jax.jit(jax.vmap(program.probe, (0, None, None)))
-    return Program(*(numerics.pinned()(function) for function in (initialise, epoch, emit, probe)))
+    hold = numerics.pinned()
+    return Program(hold(initialise), hold(epoch), hold(emit), hold(probe))

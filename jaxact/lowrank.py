@@ -1,9 +1,8 @@
 """k steps of SGD at once for the first kernel of an MLP: the same numbers up to rounding, 1/k of the memory traffic.
 
 A step on a small batch spends its time on reading and writing the first kernel W and its velocity V, not on arithmetic.
-Both are sums of products of b-row matrices, g_i = x_iᵀ δ_i, and the momentum forgets: μᵏ < 2⁻²⁴ after k steps, 2⁻⁵³
-in float64. With
-c = η/(1 − μ) and U_t = W_t − c μ V_t the heavy ball is plain gradient descent in U,
+Both are sums of products of b-row matrices, g_i = x_iᵀ δ_i, and the momentum forgets: μᵏ < 2⁻²⁴ after k steps (2⁻⁵³
+in float64). With c = η/(1 − μ) and U_t = W_t − c μ V_t the heavy ball is plain gradient descent in U,
 
     U_t = U_0 − c Σ_{i<t} g_i,   V_t = Σ_{i<t} μ^(t−1−i) g_i,   x_t W_t = x_t U_t + c μ x_t V_t,
 

@@ -1,12 +1,12 @@
 """What can change a number besides its configuration and seed: pinned where training runs, or told and not mixed.
 
 A record's digest stands for float32 networks whose keys are threefry's, each a function of its seed alone. `pinned`
-holds every global setting to that which decides it. `settings` tells those that change the arithmetic and are left to
-the user, because someone who sets them wants them: they stand in the records, and `check_same` refuses to mix them.
+holds every global setting to that which decides it, where JAX lets a program do so. `settings` tells the others, those
+of the compiler above all: they stand in the records, and `check_alike` refuses to mix runs that differ in one.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Int, Key
 
 IMPLEMENTATION = "threefry2x32"
-LEFT_TO_THE_USER = {
-    "jax_default_matmul_precision": None,
+OPTIONS = {
     "jax_disable_most_optimizations": False,
     "jax_exec_time_optimization_effort": 0.0,
+    "jax_memory_fitting_effort": 0.0,
+    "jax_memory_fitting_level": "O2",
     "jax_optimization_level": "UNKNOWN",
-    "jax_softmax_custom_jvp": False,
     "jax_use_direct_linearize": True,
 }
-"""Options of JAX that change the rounding, with the values that the published records were made under."""
+"""Options of JAX that may change the rounding and that no program can hold, with their defaults."""
 VARIABLES = ("NVIDIA_TF32_OVERRIDE", "LIBTPU_INIT_ARGS")
 """Variables of the environment that do, unset by default."""
-HARMLESS_FLAGS = ("--xla_force_host_platform_device_count", "--xla_dump_", "--xla_cpu_multi_thread_eigen")
-"""Flags of XLA that change where work runs and what is written about it, not the arithmetic."""
+HARMLESS_FLAGS = ("--xla_force_host_platform_device_count", "--xla_dump_", "--xla_cpu_multi_thread_eigen=false")
+"""Flags of XLA that change where work runs or what is written about it; the last is what entry points set."""
 
 
 def key(seed: "Int[Array, ''] | int") -> "Key[Array, '']":
@@ -45,17 +45,19 @@ def key(seed: "Int[Array, ''] | int") -> "Key[Array, '']":
 def pinned() -> Iterator[None]:
     """Hold the global settings of JAX and Flax to those that records are made under; also a decorator, `@pinned()`.
 
-    Float32 whatever JAX_ENABLE_X64 says; threefry in its partitionable form; Flax's rule for the keys of layers; and
-    compiled programs in which NaN is a result, for a diverged network is one.
+    Float32 whatever JAX_ENABLE_X64 says, products in the device's default precision; threefry in its partitionable
+    form; Flax's rule for the keys of layers; and NaN is a result, for a diverged network is one.
     """
     import flax
     import jax
 
     with (
         jax.enable_x64(False),
+        jax.default_matmul_precision(None),
+        jax.numpy_dtype_promotion("standard"),
+        jax.softmax_custom_jvp(False),
         jax.default_prng_impl(IMPLEMENTATION),
         jax.threefry_partitionable(True),
-        jax.numpy_dtype_promotion("standard"),
         jax.disable_jit(False),
         jax.debug_nans(False),
         jax.debug_infs(False),
@@ -65,37 +67,44 @@ def pinned() -> Iterator[None]:
 
 
 def settings() -> dict[str, Any]:
-    """The settings left to the user that differ from their defaults, by name; empty for most runs."""
+    """The settings that `pinned` does not hold and that differ from their defaults, by name; empty for most runs."""
     import jax
 
-    options = {name: getattr(jax.config, name, default) for name, default in LEFT_TO_THE_USER.items()}
-    found = {name: _plain(value) for name, value in options.items()}
-    found = {name: value for name, value in found.items() if value != LEFT_TO_THE_USER[name]}
-    flags = sorted(flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(HARMLESS_FLAGS))
+    options = {name: _plain(getattr(jax.config, name, default)) for name, default in OPTIONS.items()}
+    changed = {name: value for name, value in options.items() if value != OPTIONS[name]}
     variables = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
-    return found | ({"XLA_FLAGS": " ".join(flags)} if flags else {}) | variables
+    return changed | _flags(os.environ.get("XLA_FLAGS", "")) | variables
 
 
 def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, (bool, float)) else getattr(value, "name", str(value))
+    return value if isinstance(value, bool | float) else getattr(value, "name", str(value))
 
 
-def check_same(runs: Iterable[dict[str, Any]], where: str) -> None:
-    """Refuse to add to runs that were made under other settings than this process has.
+def _flags(text: str) -> dict[str, Any]:
+    """Those of XLA's flags that may change numbers."""
+    flags = sorted(flag for flag in text.split() if not flag.startswith(HARMLESS_FLAGS))
+    return {"XLA_FLAGS": " ".join(flags)} if flags else {}
+
+
+def check_alike(runs: Sequence[dict[str, Any]], where: str) -> None:
+    """Refuse runs of different settings.
 
     Args:
-        runs: what a record says of its runs; one without `settings` was made under the defaults.
-        where: the folder or file that holds them.
+        runs: what records say of their runs; one without `settings` is of a version that told XLA's flags alone.
+        where: what holds them, for the message.
 
     Raises:
-        ValueError: a setting differs.
+        ValueError: two runs differ in a setting.
     """
-    now = settings()
-    for run in runs:
-        then = run.get("settings", {})
-        for name in sorted(then.keys() | now.keys()):
-            if then.get(name) != now.get(name):
+    told = [run.get("settings", _flags(run.get("xla_flags", ""))) for run in runs]
+    for other in told[1:]:
+        for name in sorted(told[0].keys() | other.keys()):
+            if told[0].get(name) != other.get(name):
                 raise ValueError(
-                    f"the records in {where} were made with {name} {then.get(name, 'at its default')}, here it is "
-                    f"{now.get(name, 'at its default')}: numbers would differ; set it alike, or use another --out"
+                    f"{where}: runs with {name} {_shown(told[0], name)} and {_shown(other, name)} do not mix, "
+                    "for their numbers differ: set it alike, or use another folder"
                 )
+
+
+def _shown(settings: dict[str, Any], name: str) -> str:
+    return repr(settings[name]) if name in settings else "at its default"

@@ -42,8 +42,8 @@ def _squareplus(b: float = 4.0) -> Activation:
         lipschitz=1.0,
         saturates="left",
         initializer="he_normal",
-        notes="jax.nn.squareplus is the sum as written: on the left it drowns in rounding (absolute error about eps |x|), "
-        "here it keeps its digits, b/(4|x|) far out.",
+        notes="jax.nn.squareplus is the sum as written, which drowns in rounding on the left (absolute error about "
+        "eps |x|). Here it keeps its digits, b/(4|x|) far out.",
     )
 
 
