@@ -70,7 +70,7 @@ def settings() -> dict[str, Any]:
     """The settings that `pinned` does not hold and that differ from their defaults, by name; empty for most runs."""
     import jax
 
-    options = {name: _plain(getattr(jax.config, name, default)) for name, default in OPTIONS.items()}
+    options = {name: _plain(jax.config.values.get(name, default)) for name, default in OPTIONS.items()}
     changed = {name: value for name, value in options.items() if value != OPTIONS[name]}
     variables = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
     return changed | _flags(os.environ.get("XLA_FLAGS", "")) | variables

@@ -176,11 +176,11 @@ def make_epoch(
 
         rows, steps = order[: full * batch_size].reshape(full, batch_size), jnp.arange(full)
         at_once = blocks.steps(state, batch_size, full) if blocks else 0
-        loss_sum = correct_sum = jnp.zeros((), jnp.float32)
+        loss_sum = correct_sum = jnp.zeros((), jnp.promote_types(images.dtype, jnp.float32))
         if blocks and at_once:
             keys = jax.vmap(jax.random.fold_in, (None, 0))(noise, steps[:at_once])
             state, (losses, correct) = blocks.run(state, which, images, labels, rows[:at_once], keys)
-            loss_sum, correct_sum = losses.sum(), correct.sum()
+            loss_sum, correct_sum = loss_sum + losses.sum(), correct_sum + correct.sum()
         if at_once < full:
             state, (losses, correct) = jax.lax.scan(body, state, (steps[at_once:], rows[at_once:]))
             loss_sum, correct_sum = loss_sum + losses.sum(), correct_sum + correct.sum()

@@ -59,8 +59,9 @@ def test_blocks_equal_ordinary_steps(monkeypatch, changes, steps):
         theirs = epochs(config, dtype="float64")
     assert taken == [steps]  # traced once, for ours
     assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    rtol, atol = (1e-6, 1e-8) if config.batch_norm else (1e-11, 1e-13)  # two examples nearly alike amplify rounding
     for found, wanted in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(found, wanted, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize(("dtype", "block"), [("bfloat16", 8), ("float16", 11), ("float32", 24), ("float64", 53)])
