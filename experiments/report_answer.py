@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.explain_evidence import judge
+from experiments.explain_pooled import distinct_lost
 from experiments.interventions import INTERVENTIONS
 from experiments.interventions_report import Effect
 from experiments.report_inside import control_of
@@ -207,6 +208,9 @@ def _outputs(failing: Sequence[Row]) -> list[str]:
         f"images, "
         f"{100 * start / lost:.0f} % had one that was dead before the first step{rest}."
     ]
+    if len(failing) > 1:
+        distinct = distinct_lost([row.case for row in failing])
+        told.append(f"These are {lost} classes of runs, {distinct} of a seed: all combinations draw its kernels.")
     known = [row for row in mortal if np.isfinite(row.case.predicted_dead)]
     if known:
         expected, seen = (

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments import explain_evidence
+from experiments import explain_evidence, explain_pooled
 from experiments.explain_evidence import Case
 from experiments.outcome import ranked_row
 from experiments.report_records import Grid
 from experiments.report_shapes import Table
-from jaxact import activations, claims
+from jaxact import claims
 from jaxact.records import Record
 from jaxact.statistics import Summary, r_squared, summarize
 
@@ -187,5 +187,4 @@ def cells(row: Row) -> list[str]:
 
 def can_die(row: Row) -> bool:
     """Whether an output unit of the configuration can have slope 0 on a whole test set."""
-    halves = row.record.config.activations[-1].split("+")
-    return any(activations.get(half).can_die for half in halves)
+    return explain_pooled.can_die(row.record.config)
