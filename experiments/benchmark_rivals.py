@@ -86,11 +86,11 @@ def jitted_loop(spec: Spec) -> Made:
     import jax
     import jax.numpy as jnp
 
-    from jaxact import training
+    from jaxact import numerics, training
 
     config, choices = spec.config(), tuple(dict.fromkeys(spec.activations))
     images, labels = map(jnp.asarray, spec.data())
-    which, key = jnp.array(training.which_of(config, choices)), jax.random.key(0)
+    which, key = jnp.array(training.which_of(config, choices)), numerics.key(0)
     model, optimizer = training.make_model(config, choices), training.make_optimizer(config)
     update = training.make_step(model, optimizer, noise=False)
     initialise = jax.jit(training.make_program(config, choices).initialise)

@@ -79,7 +79,9 @@ class Lab:
         """A key for one purpose."""
         import jax
 
-        key = jax.random.key(0)
+        from jaxact import numerics
+
+        key = numerics.key(0)
         for fold in folds:
             key = jax.random.fold_in(key, fold)
         return key

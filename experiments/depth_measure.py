@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments.depth_lab import DRAW, INPUT, PROBE, Draws, Lab, Rows
 from experiments.progress import progress
+from jaxact import numerics
 
 if TYPE_CHECKING:
     from experiments.depth import Plan
@@ -19,6 +20,7 @@ DYING_WIDTHS = (2, 3, 4, 6, 10)
 DYING_INPUTS = (1, 16)
 
 
+@numerics.pinned()
 def chain(lab: Lab) -> dict[str, Rows]:
     """|∂x^r/∂x^0| of width-1 chains beside the bound, for every activation and law of the weight."""
     import jax
@@ -61,6 +63,7 @@ def log_mean(logs: np.ndarray, axis: Any = None) -> Any:
     return float(mean) if np.ndim(mean) == 0 else mean
 
 
+@numerics.pinned()
 def gradients(lab: Lab) -> dict[str, Rows]:
     """√APJN of wide stacks at initialisation, every layer of stacks of the plan's depths, beside mean-field theory."""
     import jax
@@ -124,6 +127,7 @@ def _gradient_rows(head: dict[str, Any], logs: np.ndarray, theory: np.ndarray, b
     ]
 
 
+@numerics.pinned()
 def training(lab: Lab) -> dict[str, Rows]:
     """Accuracy after the budget for every activation, initialiser and depth, and the layers before and after."""
     import jax
@@ -201,6 +205,7 @@ def _layer_rows(head: dict[str, Any], plan: "Plan", outcome: Any) -> Rows:
     return rows
 
 
+@numerics.pinned()
 def dying(lab: Lab) -> dict[str, Rows]:
     """The share of ReLU networks dead by each depth, for one input beside the closed form, and for several inputs."""
     import jax

@@ -144,6 +144,7 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
         print(f"data: {arrays.source}", flush=True)
         from jaxact import ensemble  # loads JAX, which missing data need not wait for
 
+        check_same_settings(plan)
         strategy = ensemble.resolve_strategy(options.strategy)
         size = len(plan.seeds) if strategy == "vmap" else None
         machine = ensemble.Ensemble(
@@ -162,6 +163,20 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
     run |= {"compile_seconds": round(machine.compile_seconds, 2), **runtime.environment()}
     sizes = {"train": len(arrays.train_labels), "test": len(arrays.test_labels)}
     return Prepared(machine, {"source": arrays.source, **sizes}, run)
+
+
+def check_same_settings(plan: Plan) -> None:
+    """Refuse to add runs to a folder whose records were made under other settings of JAX or XLA.
+
+    Raises:
+        ValueError: a setting that changes numbers differs, see `jaxact.numerics`.
+    """
+    from jaxact import numerics, records
+
+    ours = {"settings": numerics.settings()}
+    for record in records.read_all(plan.out):
+        if isinstance(record, records.Record):
+            numerics.check_alike([*record.meta["runs"], ours], str(plan.out))
 
 
 def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:

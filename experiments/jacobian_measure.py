@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxact import parallel, prediction, probes, propagation, training
+from jaxact import numerics, parallel, prediction, probes, propagation, training
 from jaxact.config import Config
 from jaxact.meanfield import InputGroups, InputStatistics, input_groups
 
@@ -101,6 +101,7 @@ def measure(plan: "Plan", data: "Dataset", bar: "Progress") -> Results:
 class Lab:
     """One architecture, compiled once for all activations of a plan, with the data on its devices."""
 
+    @numerics.pinned()
     def __init__(self, plan: "Plan", data: "Dataset") -> None:
         from jax.sharding import NamedSharding
 
@@ -126,6 +127,7 @@ class Lab:
 
         return jax.device_put(tree, self.shared)
 
+    @numerics.pinned()
     def run(self, config: Config, bar: "Progress") -> Look:
         """Train one configuration from all seeds; [seeds, times, ...]."""
         import jax

@@ -76,6 +76,8 @@ def environment() -> dict[str, Any]:
     """The machine and the versions, for the records; starts JAX."""
     import jax
 
+    from jaxact import numerics
+
     devices = jax.devices()
     return {
         "python": platform.python_version(),
@@ -86,6 +88,7 @@ def environment() -> dict[str, Any]:
         "device": devices[0].device_kind,
         "devices": len(devices),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "settings": numerics.settings(),
         "packages": {name: _version(name) for name in PACKAGES},
         "git_commit": git_commit(),
     }

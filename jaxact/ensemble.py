@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxact import activations as catalogue
-from jaxact import training
+from jaxact import numerics, training
 from jaxact.config import MAX_SEED, Config, halves_of
 from jaxact.data import Dataset
 from jaxact.lenet_probes import make_lenet_probe
@@ -66,6 +66,7 @@ def plan_calls(jobs: Sequence[Job], size: int, strategy: str) -> list[list[Job]]
 class Ensemble:
     """One architecture, compiled once, that trains any number of (configuration, seed) jobs on one data set."""
 
+    @numerics.pinned()
     def __init__(
         self,
         config: Config,
@@ -168,6 +169,7 @@ class Ensemble:
         rows = [*which, *[which[-1]] * (self.size - len(jobs))]
         return seeds, self._put(np.array(rows, np.int32), MEMBERS)
 
+    @numerics.pinned()
     def run(
         self,
         jobs: Sequence[Job],

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxact import activations as catalogue
-from jaxact import training
+from jaxact import numerics, training
 from jaxact.config import Config
 from jaxact.training import INIT, NOISE, TrainState, seed_key
 
@@ -167,7 +167,8 @@ def _score_by(head: Head) -> Callable[[Outputs, Outputs], tuple[Array, Array]]:
 def over_seeds(program: Program) -> Program:
     """The same functions of many members: seeds, states and results get a leading axis, inputs and targets are shared.
 
-    All but `initialise` are compiled: run eagerly, its random number generators, slow to compile, serve every head.
+    They hold the settings of `numerics.pinned`, so that a member's numbers depend on its seed alone. All but
+    `initialise` are compiled: run eagerly, its random number generators, slow to compile, serve every head.
     """
 
     def initialise(seeds: ArrayLike, example: ArrayLike) -> TrainState:
@@ -175,4 +176,6 @@ def over_seeds(program: Program) -> Program:
 
     epoch = jax.jit(jax.vmap(program.epoch, (0, 0, None, None, None)))
     emit = jax.jit(jax.vmap(program.emit, (0, None)))
-    return Program(initialise, epoch, emit, jax.jit(jax.vmap(program.probe, (0, None, None))))
+    probe = jax.jit(jax.vmap(program.probe, (0, None, None)))
+    hold = numerics.pinned()
+    return Program(hold(initialise), hold(epoch), hold(emit), hold(probe))

@@ -1,8 +1,8 @@
 """k steps of SGD at once for the first kernel of an MLP: the same numbers up to rounding, 1/k of the memory traffic.
 
 A step on a small batch spends its time on reading and writing the first kernel W and its velocity V, not on arithmetic.
-Both are sums of products of b-row matrices, g_i = x_iᵀ δ_i, and the momentum forgets: μᵏ < 2⁻²⁴ after k steps. With
-c = η/(1 − μ) and U_t = W_t − c μ V_t the heavy ball is plain gradient descent in U,
+Both are sums of products of b-row matrices, g_i = x_iᵀ δ_i, and the momentum forgets: μᵏ < 2⁻²⁴ after k steps (2⁻⁵³
+in float64). With c = η/(1 − μ) and U_t = W_t − c μ V_t the heavy ball is plain gradient descent in U,
 
     U_t = U_0 − c Σ_{i<t} g_i,   V_t = Σ_{i<t} μ^(t−1−i) g_i,   x_t W_t = x_t U_t + c μ x_t V_t,
 
@@ -24,20 +24,21 @@ from jaxtyping import Array, Float, Int, Key
 
 from jaxact.models import first_product_given
 
-FIRST, BITS, PAYS = "dense1", 24, 8
-"""The layer; the bits of a float32's significand; how many times b·k the fan-in must be at least (measured)."""
+FIRST, PAYS = "dense1", 8
+"""The layer; how many times b·k the fan-in must be at least (measured)."""
 
 
 class HeavyBall(NamedTuple):
-    """SGD with momentum, v ← μ v + g, w ← w − η v: η and μ."""
+    """SGD with momentum, v ← μ v + g, w ← w − η v: η, μ and the bits of a weight's significand."""
 
     rate: float
     momentum: float
+    bits: int = 24
 
     @property
     def block(self) -> int:
-        """Steps k per block: μᵏ is below the rounding of a float32."""
-        return math.ceil(BITS / -math.log2(self.momentum)) if self.momentum else BITS
+        """Steps k per block: μᵏ is below the rounding of a weight."""
+        return math.ceil(self.bits / -math.log2(self.momentum)) if self.momentum else self.bits
 
     @property
     def total(self) -> float:
@@ -115,6 +116,14 @@ class Blocks:
 
         self._gradient = jax.grad(given, argnums=(0, 1), has_aux=True)
 
+    def steps(self, state: Any, batch_size: int, steps: int) -> int:
+        """How many of an epoch's `steps` to take in blocks, see `HeavyBall.steps`."""
+        kernel = state.params[FIRST]["kernel"]
+        return self._heavy(kernel).steps(batch_size, len(kernel), steps)
+
+    def _heavy(self, kernel: Array) -> HeavyBall:
+        return self.heavy._replace(bits=jnp.finfo(kernel.dtype).nmant + 1)
+
     def run(
         self,
         state: Any,
@@ -125,10 +134,14 @@ class Blocks:
         keys: Key[Array, " steps"],
     ) -> Any:
         """Take the steps, a multiple of k: (state, (sum of losses, sum of right)), the sums of each block's steps."""
-        heavy, batch = self.heavy, rows.shape[1]
+        heavy, batch = self._heavy(state.params[FIRST]["kernel"]), rows.shape[1]
         k, c, mu = heavy.block, heavy.total, heavy.momentum
         rows = rows.reshape(-1, k, batch)
         weights = jnp.asarray(np.repeat(heavy.weights(), batch, axis=1), images.dtype)
+
+        def aged(ages: np.ndarray) -> Float[Array, "rows 1"]:
+            """μ^age per row of a block."""
+            return jnp.asarray(np.repeat(heavy.decay(ages), batch)[:, None], images.dtype)
 
         def block(carry: Carry, part: tuple[Array, Array]) -> tuple[Carry, Any]:
             rows, keys = part
@@ -137,7 +150,7 @@ class Blocks:
             gram = (x @ jnp.concatenate([carry.inputs, x]).T).reshape(k, batch, -1) * weights[:, None]
             deltas = jnp.concatenate([carry.deltas, jnp.zeros_like(carry.deltas)])
             parts = (jnp.arange(k), products, gram, x.reshape(k, batch, -1), labels[rows], keys)
-            step = functools.partial(self._step, which)
+            step = functools.partial(self._step, k, which)
             (rest, deltas), scores = jax.lax.scan(step, (carry.rest, deltas), parts)
             last = deltas[k * batch :]
             return Carry(carry.u - c * (x.T @ last), rest, x, last, jnp.zeros_like(last)), scores
@@ -145,22 +158,18 @@ class Blocks:
         kernel, velocity, rest = split(state)
         first = images[rows[0].reshape(-1)]
         nothing = jnp.zeros((k * batch, kernel.shape[1]), kernel.dtype)
-        start = c * mu * self._aged(np.arange(k), batch) * (first @ velocity)
+        start = c * mu * aged(np.arange(k)) * (first @ velocity)
         carry = Carry(kernel - c * mu * velocity, rest, jnp.zeros_like(first), nothing, start)
         carry, scores = jax.lax.scan(block, carry, (rows, keys.reshape(-1, k)))
-        velocity = (carry.inputs * self._aged(np.arange(k)[::-1], batch)).T @ carry.deltas
+        velocity = (carry.inputs * aged(np.arange(k)[::-1])).T @ carry.deltas
         return join(carry.u + c * mu * velocity, velocity, carry.rest), scores
 
-    def _aged(self, ages: np.ndarray, batch: int) -> Float[Array, "rows 1"]:
-        """μ^age per row of a block."""
-        return jnp.asarray(np.repeat(self.heavy.decay(ages), batch)[:, None])
-
-    def _step(self, which: Array, carry: tuple[Any, Array], part: Any) -> tuple[tuple[Any, Array], Any]:
+    def _step(self, k: int, which: Array, carry: tuple[Any, Array], part: Any) -> tuple[tuple[Any, Array], Any]:
         (rest, deltas), (t, product, gram, inputs, targets, key) = carry, part
         (delta, gradients), (stats, loss, right) = self._gradient(
             product + gram @ deltas, rest.params, rest.batch_stats, which, inputs, targets, key
         )
         updates, opt_state = self.optimizer.update(gradients, rest.opt_state, rest.params)
         rest = rest._replace(params=optax.apply_updates(rest.params, updates), batch_stats=stats, opt_state=opt_state)
-        deltas = jax.lax.dynamic_update_slice(deltas, delta, ((self.heavy.block + t) * len(targets), 0))
+        deltas = jax.lax.dynamic_update_slice(deltas, delta, ((k + t) * len(targets), 0))
         return (rest, deltas), (loss, right)

@@ -1,5 +1,7 @@
 """The networks, as Flax linen modules whose `apply` returns (logits, {layer: pre-activation}).
 
+Parameters are float32 whatever JAX_ENABLE_X64 says.
+
 Which activation a layer uses is data: `which[i]` indexes `choices`, so that one compilation serves every combination.
 """
 
@@ -78,10 +80,10 @@ class TorchBatchNorm(nn.Module):
     def __call__(self, x: Float[Array, "*batch units"], *, train: bool = False) -> Float[Array, "*batch units"]:
         """Normalise `x` over every axis but the last; a batch of one example in training is a ValueError."""
         shape = x.shape[-1:]
-        scale = self.param("scale", initializers.ones, shape)
-        bias = self.param("bias", initializers.zeros, shape)
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
-        running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        scale = self.param("scale", initializers.ones, shape, jnp.float32)
+        bias = self.param("bias", initializers.zeros, shape, jnp.float32)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
         mean, var = running_mean.value, running_var.value
         if train:
             axes, n = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
@@ -141,7 +143,7 @@ class Activate(nn.Module):
         size = max(len(entry.start) for entry in entries)
         if not size:
             return None
-        table = jnp.array([[*entry.start, *[0.0] * (size - len(entry.start))] for entry in entries])
+        table = jnp.array([[*entry.start, *[0.0] * (size - len(entry.start))] for entry in entries], jnp.float32)
         return self.param("theta", lambda _: table[which])
 
 
@@ -232,9 +234,9 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w inputs"]) -> Float[Array, "*batch _ _ units"]:
         """The feature map of `x`."""
-        kernel = self.param("kernel", self.kernel_init, (KERNEL, KERNEL, x.shape[-1], self.width))
+        kernel = self.param("kernel", self.kernel_init, (KERNEL, KERNEL, x.shape[-1], self.width), jnp.float32)
         h = convolve(x, kernel)
-        return h + self.param("bias", self.bias_init, (self.width,)).reshape((1,) * (h.ndim - 1) + (-1,))
+        return h + self.param("bias", self.bias_init, (self.width,), jnp.float32).reshape((1,) * (h.ndim - 1) + (-1,))
 
 
 class LeNet(nn.Module):

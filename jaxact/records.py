@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxact import numerics
 from jaxact.config import Config
 
 SCHEMA = 2
@@ -105,7 +106,7 @@ def merge(old: Record | None, new: Record) -> Record:
     """The union of two records of one configuration; a seed in both keeps the new numbers and the new run alone.
 
     Raises:
-        ValueError: the records belong to different configurations.
+        ValueError: the records belong to different configurations, or to runs of different settings.
     """
     if old is None:
         parts = [new]
@@ -121,6 +122,7 @@ def merge(old: Record | None, new: Record) -> Record:
     again = set(new.seeds.tolist())
     kept = old.meta.get("runs", []) if old else []
     runs = [run for run in kept if not set(run["seeds"]) <= again] + new.meta.get("runs", [])
+    numerics.check_alike(runs, f"{new.config.name}-{new.config.digest}")
     return Record(new.config, seeds[order], arrays, new.meta | {"runs": runs})
 
 

@@ -1,6 +1,6 @@
 """Training of one network from one seed, as pure functions of arrays; `jaxact.ensemble` runs many of them at once.
 
-A seed's random stream is a function of that seed alone: `jax.random.key(seed)`, folded with a constant per purpose, the
+A seed's random stream is a function of that seed alone: `numerics.key(seed)`, folded with a constant per purpose, the
 epoch and the step. The same seed therefore starts from the same kernels and sees the same batches in every combination.
 """
 
@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from jaxact import activations as catalogue
-from jaxact import metrics, optimizers
+from jaxact import metrics, numerics, optimizers
 from jaxact.config import Config, halves_of
 from jaxact.data.specs import spec
 from jaxact.lowrank import Blocks, HeavyBall
@@ -64,7 +64,7 @@ class Program(NamedTuple):
 
 def seed_key(seed: Int[Array, ""] | int, purpose: int, *folds: Int[Array, ""] | int) -> Key[Array, ""]:
     """The key of `seed` for one purpose (`INIT`, `SHUFFLE`, `NOISE`), then folded with `folds` (epoch, step)."""
-    key = jax.random.fold_in(jax.random.key(seed), purpose)
+    key = jax.random.fold_in(numerics.key(seed), purpose)
     for fold in folds:
         key = jax.random.fold_in(key, fold)
     return key
@@ -175,12 +175,12 @@ def make_epoch(
             return step(state, which, images[rows], labels[rows], jax.random.fold_in(noise, index))
 
         rows, steps = order[: full * batch_size].reshape(full, batch_size), jnp.arange(full)
-        at_once = blocks.heavy.steps(batch_size, images.shape[1], full) if blocks else 0
-        loss_sum = correct_sum = jnp.zeros(())
+        at_once = blocks.steps(state, batch_size, full) if blocks else 0
+        loss_sum = correct_sum = jnp.zeros((), jnp.promote_types(images.dtype, jnp.float32))
         if blocks and at_once:
             keys = jax.vmap(jax.random.fold_in, (None, 0))(noise, steps[:at_once])
             state, (losses, correct) = blocks.run(state, which, images, labels, rows[:at_once], keys)
-            loss_sum, correct_sum = losses.sum(), correct.sum()
+            loss_sum, correct_sum = loss_sum + losses.sum(), correct_sum + correct.sum()
         if at_once < full:
             state, (losses, correct) = jax.lax.scan(body, state, (steps[at_once:], rows[at_once:]))
             loss_sum, correct_sum = loss_sum + losses.sum(), correct_sum + correct.sum()

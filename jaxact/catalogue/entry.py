@@ -113,7 +113,8 @@ class Activation:
         """Evaluates φ(x); same signature for every entry, so that entries can be branches of one `lax.switch`.
 
         Args:
-            x: Any shape; its floating dtype is kept. Vector functions act along the last axis.
+            x: Any shape; its floating dtype is kept, 16-bit ones are computed in float32. Vector functions act along
+                the last axis.
             theta: Learnable parameters, [p] or per channel [p, units] with units = x.shape[-1]; None takes the start
                 values. Rows beyond this entry's own are ignored, so branches can share one array.
             key: Typed PRNG key, in training only; None means test mode. Only stochastic entries use it.
@@ -128,6 +129,7 @@ class Activation:
 
         x = jnp.asarray(x)
         x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # in 16 bits slopes cancel, squares overflow
         if self.inputs_per_output > 1 and x.shape[-1] % self.inputs_per_output:
             raise ValueError(
                 f"{self.name} takes {self.inputs_per_output} inputs per output: "
@@ -135,10 +137,10 @@ class Activation:
             )
         arguments: dict[str, Any] = {p.name: p.value for p in self.parameters}
         if theta is not None:
-            arguments |= self._learned(theta, x)
+            arguments |= self._learned(theta, wide)
         if self.stochastic:
             arguments["key"] = key
-        return self.fn(x, **arguments).astype(x.dtype)
+        return self.fn(wide, **arguments).astype(x.dtype)
 
     def _learned(self, theta: "jax.Array", x: "jax.Array") -> "dict[str, jax.Array]":
         import jax.numpy as jnp

@@ -74,7 +74,7 @@ def _rrelu(lower: float = 1 / 8, upper: float = 1 / 3) -> Activation:
 def _elu(alpha: float = 1.0) -> Activation:
     return Activation(
         "elu",
-        "jax.nn:elu",
+        "jaxact.functions:elu",
         formula="x if x > 0 else alpha (exp(x) - 1)",
         latex=r"\max(x, 0) + \alpha (e^{\min(x, 0)} - 1)",
         range=(-alpha, inf),
@@ -94,7 +94,7 @@ def _elu(alpha: float = 1.0) -> Activation:
 def _celu(alpha: float = 1.0) -> Activation:
     return Activation(
         "celu",
-        "jax.nn:celu",
+        "jaxact.functions:celu",
         formula="max(x, 0) + alpha (exp(min(x, 0)/alpha) - 1)",
         latex=r"\max(x, 0) + \alpha (e^{\min(x, 0) / \alpha} - 1)",
         range=(-alpha, inf),

@@ -133,7 +133,7 @@ _FIXED = (
     ),
     Activation(
         "softsign",
-        "jax.nn:soft_sign",
+        "jaxact.functions:softsign",
         formula="x / (1 + |x|)",
         latex=r"\frac{x}{1 + |x|}",
         range=(-1.0, 1.0),

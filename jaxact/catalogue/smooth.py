@@ -42,8 +42,8 @@ def _squareplus(b: float = 4.0) -> Activation:
         lipschitz=1.0,
         saturates="left",
         initializer="he_normal",
-        notes="Computed in float32 for 16-bit inputs: x² overflows float16 beyond 255. The left tail b/(4|x|) drowns "
-        "in rounding (absolute error about eps |x|).",
+        notes="jax.nn.squareplus is the sum as written, which drowns in rounding on the left (absolute error about "
+        "eps |x|). Here it keeps its digits, b/(4|x|) far out.",
     )
 
 
@@ -140,12 +140,12 @@ _FIXED = (
         formula="x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2",
         latex=r"\tfrac{x}{2}\left(1 + \tanh\left(\sqrt{2/\pi}\,(x + 0.044715 x^3)\right)\right)",
         source="Hendrycks & Gimpel 2016, Gaussian error linear units",
-        notes="jax.nn.gelu's default; differs from gelu by up to 4.7324e-4. Computed in float32 for 16-bit inputs: x³ "
-        "overflows float16 beyond 40.",
+        notes="jax.nn.gelu's default; differs from gelu by up to 4.7324e-4. Here as x sigmoid(2u), which is not 0 "
+        "below -5 in float32 as 1 + tanh(u) is.",
     ),
     _rectifier(
         "mish",
-        "jax.nn:mish",
+        "jaxact.functions:mish",
         _MISH_MINIMUM,
         _MISH_SLOPE,
         at_zero=0.6,

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxact import health, propagation
+from jaxact import health, numerics, propagation
 from jaxact.diagnosis import axes
 from jaxact.diagnosis.batches import alone, examples_of, first
 from jaxact.diagnosis.graph import run, run_all, size
@@ -200,7 +200,7 @@ def _random_gradients(subject: Subject, leaves: list[Array], rows: Any) -> tuple
         return jax.vmap(one)(rows, shifts)
 
     output, pull, hidden = jax.vjp(outputs, [leaves[index] for index in kernels], zeros, has_aux=True)
-    weights = jax.random.normal(jax.random.key(0), output.shape[1:], output.dtype)
+    weights = jax.random.normal(numerics.key(0), output.shape[1:], output.dtype)
     by_kernel, by_shift = pull(jnp.broadcast_to(weights, output.shape))
     of_kernel = dict(zip(kernels, by_kernel, strict=True))
     broken = []

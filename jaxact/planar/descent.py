@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Shaped
 
+from jaxact import numerics
 from jaxact.activations import Activation
 from jaxact.ensemble import make_mesh, over_members, resolve_strategy
 from jaxact.planar.network import Params, cost, draw_params, logits
@@ -62,7 +63,7 @@ def descend(
     Returns:
         The trained network.
     """
-    noise = jax.random.key(seed) if activation.stochastic else None
+    noise = numerics.key(seed) if activation.stochastic else None
 
     def step(params: Params, index: Int[Array, ""]) -> tuple[Params, Float[Array, ""]]:
         key = None if noise is None else jax.random.fold_in(noise, index)
@@ -75,6 +76,7 @@ def descend(
     return Descent(params, jnp.append(costs, last), *ends)
 
 
+@numerics.pinned()
 def train(
     activation: Activation,
     hidden: tuple[int, ...],
