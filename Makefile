@@ -1,4 +1,4 @@
-# Each target sets up what it needs by itself, in .venv; only Python 3.11 to 3.13 and make have to be there.
+# Each target sets up what it needs by itself, in .venv; only Python 3.11 or newer and make have to be there.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("jaxact needs Python 3.11 to 3.13, $(PYTHON) is %d.%d: run make PYTHON=python3.12" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("jaxact needs Python 3.11 or newer, $(PYTHON) is %d.%d: run make PYTHON=python3.13" % v)'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
