@@ -10,7 +10,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,24 @@ class Header(NamedTuple):
         return size
 
 
+class Member(NamedTuple):
+    """An array of which only the header has been read."""
+
+    name: str
+    header: Header
+    stream: IO[bytes]
+
+    def array(self) -> np.ndarray:
+        """The array, if its bytes are as many as its header says; once."""
+        header = self.header
+        # One byte more than there should be: zipfile compares the checksum at the end only.
+        content = self.stream.read(header.size + 1)
+        if len(content) != header.size:
+            raise ValueError(f"{self.name} has another size than it says")
+        order = "F" if header.fortran else "C"
+        return np.frombuffer(content, header.dtype).reshape(header.shape, order=order).copy(order="C")
+
+
 class Archive:
     """An open `.npz`; its methods raise ValueError for what is no plain array, and whatever `zipfile` raises."""
 
@@ -53,47 +71,29 @@ class Archive:
         if len(names) > MAX_MEMBERS or len(set(names)) < len(names):
             raise ValueError("too many members, or one twice")
 
-    def header(self, name: str) -> Header:
-        """Shape and type of an array."""
-        with self._open(name) as member:
-            return self._header(member)
-
-    def array(self, name: str, header: Header) -> np.ndarray:
-        """The array, if it is what `header` says, to its last byte and its checksum."""
-        with self._open(name) as member:
-            if self._header(member) != header:
-                raise ValueError(f"{name} changed while it was read")
-            # One byte more than there should be: zipfile compares the checksum at the end only.
-            content = member.read(header.size + 1)
-        if len(content) != header.size:
-            raise ValueError(f"{name} has another size than it says")
-        order = "F" if header.fortran else "C"
-        return np.frombuffer(content, header.dtype).reshape(header.shape, order=order).copy(order="C")
+    def member(self, name: str) -> Member:
+        """An array with its shape and type."""
+        try:
+            info = self._zip.getinfo(f"{name}.npy")
+        except KeyError:
+            raise ValueError(f"no {name}") from None
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name} is compressed otherwise than NumPy does")
+        stream = self._zip.open(info)
+        version = np.lib.format.read_magic(stream)
+        if version not in _READERS:
+            raise ValueError(f"version {version} of NumPy's format")
+        shape, fortran, dtype = _READERS[version](stream)
+        if any(length < 0 for length in shape) or dtype.hasobject or dtype.names or dtype.subdtype:
+            raise ValueError(f"{name} is an array of {dtype!s:.40}, not of plain numbers")
+        return Member(name, Header(shape, fortran, dtype), stream)
 
     def text(self, name: str) -> str:
         """The text in an array without axes."""
-        header = self.header(name)
-        if header.shape != () or header.dtype.kind != "U" or not 0 < header.size <= MAX_META:
+        member = self.member(name)
+        if member.header.shape != () or member.header.dtype.kind != "U" or not 0 < member.header.size <= MAX_META:
             raise ValueError(f"{name} is no text of at most {MAX_META} bytes")
-        return str(self.array(name, header))
-
-    def _open(self, name: str) -> Any:
-        try:
-            member = self._zip.getinfo(f"{name}.npy")
-        except KeyError:
-            raise ValueError(f"no {name}") from None
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{name} is compressed otherwise than NumPy does")
-        return self._zip.open(member)
-
-    def _header(self, member: Any) -> Header:
-        version = np.lib.format.read_magic(member)
-        if version not in _READERS:
-            raise ValueError(f"version {version} of NumPy's format")
-        shape, fortran, dtype = _READERS[version](member)
-        if any(length < 0 for length in shape) or dtype.hasobject or dtype.names or dtype.subdtype:
-            raise ValueError(f"an array of {dtype!s:.40}, not of plain numbers")
-        return Header(shape, fortran, dtype)
+        return str(member.array())
 
 
 def pack(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:

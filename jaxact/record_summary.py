@@ -5,13 +5,11 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxact import files
 from jaxact.config import Config
-
-if TYPE_CHECKING:
-    from jaxact.records import Record
+from jaxact.record import Record
 
 SCORES = ("test_accuracy", "test_loss", "train_loss", "train_accuracy", "classes_never_predicted", "diverged")
 ELSEWHERE = ("activations", "dataset", "epochs")
@@ -19,7 +17,7 @@ PROTOCOL = tuple(field.name for field in fields(Config) if field.name not in ELS
 """The fields of a configuration that have a column of their own after the scores."""
 
 
-def summary(records: "Iterable[Record]") -> list[dict[str, str]]:
+def summary(records: Iterable[Record]) -> list[dict[str, str]]:
     """Tidy rows, one per configuration and seed, sorted, in fixed formats, so that two runs compare with `diff`.
 
     Accuracies are in percent, losses in nats. `test_accuracy` and `classes_never_predicted` are empty for a diverged
@@ -60,4 +58,4 @@ def write_summary(path: Path, rows: Sequence[dict[str, str]]) -> None:
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    files.replace(path, text.getvalue().encode())
+    files.replace(path, text.getvalue().encode("utf-8", "backslashreplace"))

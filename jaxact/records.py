@@ -7,14 +7,14 @@ Seeds can be added to a record later: a seed's numbers depend on that seed alone
 import json
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxact import files, record_fields
 from jaxact.config import Config
+from jaxact.record import Record
 from jaxact.record_archive import MAX_BYTES, MAX_SEEDS, Archive, Header, checksum, pack
 from jaxact.record_fields import ARRAYS, AXES, HISTORY, PROBES
 from jaxact.record_summary import SCORES, summary, write_summary
@@ -47,48 +47,6 @@ SCHEMA = 2
 
 class RecordError(ValueError):
     """A file that is not a record this version can read."""
-
-
-class Record(NamedTuple):
-    """The runs of one configuration.
-
-    Attributes:
-        config: the configuration.
-        seeds: [seeds], ascending.
-        arrays: the columns of `jaxact.ensemble.History`, those of its probes as `probe_<name>`, seeds as leading axis.
-        meta: data source and sizes, and `runs`: one entry per run that added seeds (seeds, versions, device, strategy,
-            compile and run seconds, UTC start, git commit).
-    """
-
-    config: Config
-    seeds: np.ndarray
-    arrays: dict[str, np.ndarray]
-    meta: dict[str, Any]
-
-    @property
-    def diverged(self) -> np.ndarray:
-        """[seeds] whether the final test loss or the last epoch's training loss is not finite."""
-        return ~(np.isfinite(self.arrays["test_loss"][:, -1]) & np.isfinite(self.arrays["train_loss"][:, -1]))
-
-    def test_accuracy(self) -> np.ndarray:
-        """[seeds, epochs + 1] test accuracy in percent, from initialisation on; NaN where the loss is not finite."""
-        correct = self.arrays["test_correct"].sum(-1)
-        accuracy = 100.0 * correct / self.arrays["test_predicted"].sum(-1)
-        return np.where(np.isfinite(self.arrays["test_loss"]), accuracy, np.nan)
-
-    def never_predicted(self) -> np.ndarray:
-        """[seeds, epochs + 1] number of classes that no test example is assigned to."""
-        return (self.arrays["test_predicted"] == 0).sum(-1)
-
-    def dead(self, layer: int) -> np.ndarray:
-        """[seeds, epochs + 1, units] whether each unit of layer number `layer` (from 1) is dead on the test set."""
-        end = sum(self.config.widths[:layer])
-        return self.arrays["probe_dead"][..., end - self.config.widths[layer - 1] : end]
-
-    def subset(self, seeds: Sequence[int]) -> "Record":
-        """The same record with only those seeds, in ascending order; absent ones are left out."""
-        keep = np.isin(self.seeds, list(seeds))
-        return self._replace(seeds=self.seeds[keep], arrays={name: value[keep] for name, value in self.arrays.items()})
 
 
 class SchemaError(RecordError):
@@ -200,13 +158,13 @@ def _unpack(path: Path) -> tuple[Record, str | None]:
         what = f"schema {schema:.6g}, this version reads {SCHEMA}: train it again in another --out"
         raise SchemaError(f"{path}: {what}")
     config = Config.from_dict(fields := meta.pop("config"))
-    headers = {name: archive.header(name) for name in ("seeds", *ARRAYS)}
-    problem = _form_problem(headers, config)
+    members = {name: archive.member(name) for name in ("seeds", *ARRAYS)}
+    problem = _form_problem({name: member.header for name, member in members.items()}, config)
     if problem is None and digest != config.digest:
         problem = f"digest {digest!s:.40} where its configuration has {config.digest}"
     if problem:
         return Record(config, np.zeros(0, int), {}, meta), problem
-    arrays = {name: archive.array(name, header) for name, header in headers.items()}
+    arrays = {name: member.array() for name, member in members.items()}
     own = {"schema": schema, "config": fields, "digest": digest}
     changed = told is not None and told != checksum(own | meta, arrays)
     record = Record(config, arrays.pop("seeds"), arrays, meta)
@@ -269,4 +227,4 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, in UTF-8."""
-    files.replace(path, text.encode())
+    files.replace(path, text.encode("utf-8", "backslashreplace"))

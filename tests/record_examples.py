@@ -40,7 +40,7 @@ def make(seeds: list[int], config: Config = CONFIG, offset: float = 0.0) -> Reco
 
 def probe_arrays(config: Config, grid: np.ndarray) -> dict[str, np.ndarray]:
     """Probes whose every number follows from `grid` [seeds, times] and its place, each of the kind its field has."""
-    classes = config.widths[-1]
+    classes, grid = config.widths[-1], np.nan_to_num(grid)
     sizes = {"layers": len(config.widths), "units": sum(config.widths), "classes": classes, "values": classes}
     probes = {}
     for number, (name, axes) in enumerate(PROBES.items()):
