@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from experiments import record_folders
 from experiments.outcome import beside_published, machines, protocol_text, ranked
 from experiments.plan import Plan
 from experiments.table import counted
@@ -38,7 +39,10 @@ def stored(out: Path) -> tuple[list[Record], list[RecordError]]:
         except RecordError as error:
             unreadable.append(error)
         else:
-            found += [record] if records.path_of(out, record.config) == path else []
+            if records.path_of(out, record.config) == path:
+                found.append(record)
+            else:
+                unreadable.append(RecordError(record_folders.misplaced(path, record)))
     return found, unreadable
 
 

@@ -110,7 +110,7 @@ def has_theory(record: Record) -> bool:
 
     c = record.config
     dense = c.architecture == "mlp" and not c.batch_norm and not c.paired
-    return dense and c.dataset in prediction.STATISTICS
+    return dense and c.dataset in prediction.STATISTICS and explain_evidence.in_catalogue(c)
 
 
 def class_counts(found: Sequence[Record]) -> tuple[np.ndarray, bool]:
@@ -186,6 +186,9 @@ def cells(row: Row) -> list[str]:
 
 
 def can_die(row: Row) -> bool:
-    """Whether an output unit of the configuration can have slope 0 on a whole test set."""
-    halves = row.record.config.activations[-1].split("+")
-    return any(activations.get(half).can_die for half in halves)
+    """Whether an output unit of the configuration can have slope 0 on a whole test set.
+
+    Of a function that the catalogue does not hold only the runs tell.
+    """
+    entries = [activations.known(half) for half in row.record.config.activations[-1].split("+")]
+    return any(entry.can_die for entry in entries if entry) or (None in entries and bool(row.case.dead.any()))
