@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments import runtime
 from experiments.benchmark_rivals import ROWS
-from experiments.benchmark_task import ACTIVATIONS, BATCH, FEATURES, Spec
-from experiments.cli import Parser, check_out
+from experiments.benchmark_task import ACTIVATIONS, BATCH, FEATURES, SHAPES, Spec
+from experiments.cli import Parser, check_installed, check_memory, check_out, training_numbers
 from jaxact.config import closest, split_name
+from jaxact.data.specs import check_data_dir
 
 if TYPE_CHECKING:
     from experiments.benchmark_measure import Results
@@ -94,18 +95,21 @@ def plan_from(options: argparse.Namespace) -> Plan:
     platform = os.environ.get("JAX_PLATFORMS", "cpu")
     if platform != "cpu":
         raise ValueError(f"JAX_PLATFORMS is {platform!r}, the rows are compared on the CPU: unset it")
+    if options.seeds_sweep:
+        shapes = ((BATCH, inputs, units) for inputs, units in SHAPES)
+        check_memory(options.max_seeds * training_numbers(shapes), "--max-seeds", options.max_seeds)
     counts = [2**i for i in range(options.max_seeds.bit_length())]
     return Plan(
         rows=tuple(name for name in ROWS if name in options.rows),
         activations=activations,
         dataset=options.dataset,
-        data_dir=None if options.data_dir is None else Path(options.data_dir),
+        data_dir=None if options.data_dir is None else check_data_dir(options.data_dir),
         steps=options.steps,
         repeats=options.repeats,
         sweep=tuple(counts) if options.seeds_sweep else (),
         sweep_steps=options.sweep_steps,
         precision=options.precision,
-        out=check_out(Path(options.out)),
+        out=check_out(options.out),
     )
 
 
@@ -121,9 +125,7 @@ def main(argv: list[str] | None = None) -> int:
         with p.checked():
             plan = plan_from(p.parse_args(argv))
             if plan.sweep:
-                from experiments.gallery_figures import pyplot
-
-                pyplot()
+                check_installed(("matplotlib",), "the figures", "figures")
             source = save_data(plan, Path(folder))
         print(f"data: {source}", flush=True)
         results = run(plan, folder)

@@ -63,7 +63,7 @@ def check(options: argparse.Namespace) -> Path:
         for value in np.atleast_1d(getattr(options, name)).tolist():
             if not 1 <= value <= most:
                 raise ValueError(f"--{name} must be from 1 to {most:,}, got {value}")
-    return check_out(Path(options.out))
+    return check_out(options.out)
 
 
 def main(argv: list[str] | None = None) -> int:

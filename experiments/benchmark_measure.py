@@ -86,7 +86,7 @@ class Crew:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
+                encoding="utf-8",
                 env=environment,
                 cwd=root,
             )
@@ -162,7 +162,7 @@ def sample(answers: Sequence[dict[str, Any]]) -> Sample:
 def busy_seconds() -> float | None:
     """Processor time that all cores together have spent on anything since the start; None if it is not told."""
     try:
-        user, nice, system, _, _, irq, softirq, steal, *_ = Path("/proc/stat").read_text().split()[1:11]
+        user, nice, system, _, _, irq, softirq, steal, *_ = Path("/proc/stat").read_text(encoding="utf-8").split()[1:11]
     except (OSError, ValueError):
         return None
     return sum(map(int, (user, nice, system, irq, softirq, steal))) / os.sysconf("SC_CLK_TCK")

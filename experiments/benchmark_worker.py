@@ -50,7 +50,7 @@ def forget_peak() -> None:
     except (AttributeError, OSError, TypeError):
         pass
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
         pass
 
@@ -61,7 +61,7 @@ def peak_bytes() -> int | None:
     Not `getrusage`: its figure starts at the parent's.
     """
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), None)
@@ -85,7 +85,7 @@ def serve(lines: TextIO, answers: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    with os.fdopen(os.dup(1), "w") as pipe:
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as pipe:
         os.dup2(2, 1)  # what a library prints must not get between the answers
         try:
             serve(sys.stdin, pipe)

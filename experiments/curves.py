@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import record_folders, runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_folder, check_installed, check_out
 from jaxact.config import split_name
 from jaxact.records import Record
 
@@ -72,8 +72,9 @@ def main(argv: list[str] | None = None) -> int:
     options = p.parse_args(argv)
     left_out: list[str] = []
     with p.checked():
-        out = check_out(Path(options.out))
-        found = read([Path(folder) for folder in options.records], options.configs, left_out)
+        check_installed(("matplotlib",), "the figures", "figures")
+        out = check_out(options.out)
+        found = read([check_folder(folder) for folder in options.records], options.configs, left_out)
     for line in left_out:
         print(f"{p.prog}: left out: {line}", file=sys.stderr)
     from experiments import curves_report

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments import runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_installed, check_memory, check_out
 from jaxact import activations as catalogue
 from jaxact.config import INITIALIZERS, closest, parse_seeds
 from jaxact.data.specs import spec
@@ -114,6 +114,10 @@ def make_plan(options: argparse.Namespace) -> Plan:
         _check_range(option, getattr(options, option), most)
     for depth in options.depths:
         _check_range("depths", depth, MOST_DEPTH)
+    for part, option in (("gradients", "wide"), ("training", "width")):
+        width, deepest = getattr(options, option), max(options.depths)
+        if part in options.parts:
+            check_memory(deepest * width**2, f"--{option} {width} --depths", deepest)
     for rate in options.lrs:
         if not 0 < rate < float("inf"):
             raise ValueError(f"--lrs {rate} must be a finite number above 0")
@@ -121,7 +125,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         tuple(part for part in PARTS if part in options.parts), names, theory, tuple(options.inits),
         tuple(sorted(options.depths)), options.width, options.wide, options.networks, options.chains,
         parse_seeds(options.seeds), options.epochs, options.batch_size, tuple(options.lrs),
-        check_out(Path(options.out)),
+        check_out(options.out),
     )  # fmt: skip
 
 
@@ -139,18 +143,6 @@ def _check_range(option: str, value: int, most: int) -> None:
         raise ValueError(f"--{option.replace('_', '-')} must be from 1 to {most}, got {value}")
 
 
-def check_matplotlib() -> None:
-    """Say how to get the figures' library where it is missing; does not load it.
-
-    Raises:
-        ValueError: it is not installed.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise ValueError("the figures need matplotlib: pip install 'jaxact[figures]'")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the parts.
 
@@ -160,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(argv)
     with p.checked():
-        check_matplotlib()
+        check_installed(("matplotlib",), "the figures", "figures")
         plan = make_plan(options)
     runtime.configure()
     # JAX's QR runs on SciPy's OpenBLAS, loaded below; its threads make small matrices 30 times slower (measured).

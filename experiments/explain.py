@@ -8,10 +8,9 @@ against measured, the interventions, the registered predictions and the audit of
 """
 
 import argparse
-from pathlib import Path
 
 from experiments import runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_folder, check_installed, check_out
 from jaxact.config import Config, parse_seeds
 from jaxact.data.specs import check_limit, spec
 
@@ -46,24 +45,37 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(argv)
     with p.checked():
+        check_installed(("matplotlib",), "the figures", "figures")
         facts = spec(options.dataset)
-        out = check_out(Path(options.out))
+        out = check_out(options.out)
+        folders = [check_folder(folder, "--records") for folder in options.records]
+        changed = check_folder(options.interventions, "--interventions")
+        if changed.exists() and not changed.is_dir():
+            raise ValueError(f"--interventions {changed} is not a folder: name one of experiments.interventions")
+        options.records, options.interventions = [str(folder) for folder in folders], str(changed)
         asked = [n for n in ("seeds", "epochs", "limit_train") if getattr(options, n) is not None]
         if asked and not options.train:
             raise ValueError(f"--{asked[0].replace('_', '-')} goes with --train: add it, or leave this out")
         parse_seeds(options.seeds or "32")
         check_limit(options.limit_train, facts.train_size, "--limit-train")
         Config(activations=("relu",) * 3, epochs=10 if options.epochs is None else options.epochs)
+        if options.train:  # both are written before the report is
+            check_out(folders[0], "--records")
+            check_out(changed, "--interventions")
+        elif absent := next((folder for folder in folders if not folder.is_dir()), None):
+            raise ValueError(
+                f"{absent} is not a folder of records: run python -m experiments.grid --out {absent} first"
+            )
     if options.train and (status := train(options)):
         return status
     from experiments import explain_evidence, explain_report
 
     runtime.configure(1)
     try:
-        found = explain_evidence.study_records([Path(folder) for folder in options.records], options.dataset)
+        found = explain_evidence.study_records(folders, options.dataset)
         text = explain_report.write(found, options, out, runtime.command(MODULE))
     except ValueError as error:
-        p.exit(2, f"{p.prog}: {error}\n")
+        p.refuse(error)
     print(text)
     return 0
 

@@ -177,7 +177,7 @@ def lost_are_dead(runs: Runs) -> Outcome:
     if failing is None:
         return _missing("the four failing combinations")
     agree = np.concatenate([case.agreement for case in failing])
-    return _held(agree.mean() >= 0.95, f"{agree.sum()} of {len(agree)} runs, share {agree.mean():.3f}")
+    return _held(bool(agree.mean() >= 0.95), f"{agree.sum()} of {len(agree)} runs, share {agree.mean():.3f}")
 
 
 def stay_dead(runs: Runs) -> Outcome:
@@ -186,7 +186,7 @@ def stay_dead(runs: Runs) -> Outcome:
     if failing is None:
         return _missing("the four failing combinations")
     stayed, dead = sum(case.stayed.sum() for case in failing), sum(case.dead[:, 0].sum() for case in failing)
-    return _held(stayed >= 0.9 * dead, f"{stayed} of {dead} outputs, share {stayed / max(dead, 1):.3f}")
+    return _held(bool(stayed >= 0.9 * dead), f"{stayed} of {dead} outputs, share {stayed / max(dead, 1):.3f}")
 
 
 def counts(runs: Runs) -> Outcome:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments import runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_installed, check_out
 from experiments.gallery_page import FAMILIES, Facts, beside, facts_of, page, short, table_csv
 from jaxact import activations as catalogue
 
@@ -42,21 +42,19 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    from experiments import gallery_figures
-
     with p.checked():
-        out = check_out(Path(options.out))
+        check_installed(("matplotlib",), "the figures", "figures")
+        out = check_out(options.out)
         # Curves of a few hundred points in float64: no accelerator is worth its start-up time.
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
         runtime.configure(cpu_devices=1)
-        gallery_figures.pyplot()
         entries = chosen(options.names)
-    out.mkdir(parents=True, exist_ok=True)
     found = []
     for i, entry in enumerate(entries, start=1):
         found.append(facts_of(entry))
         if i % 10 == 0 or i == len(entries):
             print(f"facts of {i} of {len(entries)} activations", flush=True)
+    out.mkdir(parents=True, exist_ok=True)
     figures = draw(out, found, sheets=not options.names, singles=bool(options.names) or options.singles)
     environment = "\n".join(f"- {name}: {value}" for name, value in runtime.environment().items())
     (out / "facts.csv").write_text(table_csv(found), encoding="utf-8")
@@ -99,7 +97,7 @@ def draw(out: Path, found: Sequence[Facts], *, sheets: bool, singles: bool) -> d
             )  # fmt: skip
             print(f"drawn: {figures[family]}", flush=True)
     for facts in found if singles else ():
-        name = re.sub(r"[^\w.=-]", "_", facts.entry.spec) + ".png"
+        name = re.sub(r"[^A-Za-z0-9_.=-]", "_", facts.entry.spec) + ".png"
         figures[facts.entry.spec] = name
         gallery_figures.single(out / name, facts.entry, beside(facts), facts.flat)
     return figures

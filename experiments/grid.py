@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         todo = [outcome.pending(plan) for plan in plans]
     except ValueError as error:
-        p.exit(2, f"{p.prog}: {error}\n")
+        p.refuse(error)
     if options.dry_run:
         print(outcome.describe(plans))
         return 0
@@ -157,7 +157,7 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
             probe=True,
         )
     except ValueError as error:
-        p.exit(2, f"{p.prog}: {error}\n")
+        p.refuse(error)
     run = {"started_utc": started, "command": runtime.command(MODULE), "strategy": strategy, "call_size": machine.size}
     run |= {"preset": options.preset, "cut": plan.cut, "changed": plan.changed}
     run |= {"compile_seconds": round(machine.compile_seconds, 2), **runtime.environment()}

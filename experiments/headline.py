@@ -6,7 +6,6 @@
 Its place is between the lines `<!-- headline -->` and `<!-- /headline -->`. Trains nothing; a second.
 """
 
-import argparse
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments import runtime
-from experiments.cli import Parser
+from experiments.cli import Parser, check_path
 
 MODULE = "experiments.headline"
 SHOWN = (
@@ -27,7 +26,7 @@ COLUMNS = ("configuration", "dataset", "epochs", "test_accuracy", "classes_never
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument("summary", help="summary.csv of a run of the study's MNIST protocol")
     p.add_argument("--configs", nargs="+", default=list(SHOWN), metavar="A-B-C", help="the rows (six telling ones)")
     p.add_argument("--write", metavar="FILE", help="a text file with the two marks: replace what is between them")
@@ -102,17 +101,15 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    try:
-        new = table(read(Path(options.summary), options.configs))
-        if options.write:
+    with p.checked():
+        path = None if options.write is None else check_path(options.write, "--write")
+        new = table(read(check_path(options.summary, "the summary"), options.configs))
+        if path is not None:
             from jaxact.records import write_text
 
-            path = Path(options.write)
             if not path.is_file():
                 raise ValueError(f"--write {path} is not a file: name one with the lines {START} and {END}")
             write_text(path, replaced(path.read_text(encoding="utf-8"), new, path))
-    except (ValueError, OSError) as error:
-        p.error(str(error))
     print(new)
     return 0
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments import runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_installed, check_memory, check_out, training_numbers
 from experiments.heads_tasks import ATTRIBUTES, SHIFTS
 from jaxact import activations as catalogue
+from jaxact import architectures
 from jaxact.config import Config, closest, parse_seeds
 
 MODULE = "experiments.heads"
@@ -126,10 +127,17 @@ def plan_from(options: argparse.Namespace) -> Plan:
 
     heads = {name: config(activation_of(name), 10, options.epochs, "digits") for name in options.heads}
     outputs = {name: config(name, 1, options.regression_epochs, "sine") for name in options.outputs}
+    losses = [(name if name in LOSSES else "softmax", config) for name, config in heads.items()]
+    for option, made in (("--heads", losses), ("--outputs", list(outputs.values()))):
+        if len(set(made)) < len(made):
+            given = " ".join(getattr(options, option.removeprefix("--")))
+            raise ValueError(f"{option} {given} names one thing twice, in other words: name each once")
     classes = {"balanced": 10, "imbalanced": 10, "attributes": len(ATTRIBUTES)}
     f1 = {task: config("identity", n, options.epochs, "digits") for task, n in classes.items()}
     parts = tuple(part for part in PARTS if part in options.parts)
-    seeds, out = parse_seeds(options.seeds), check_out(Path(options.out))
+    sizes = architectures.products("mlp", "digits", (*options.widths, 10), f1["balanced"].batch_size)
+    check_memory(training_numbers(sizes), "--widths", " ".join(map(str, options.widths)))
+    seeds, out = parse_seeds(options.seeds), check_out(options.out)
     return Plan(parts, heads, outputs, f1, seeds, options.imbalance, options.noise, out)
 
 
@@ -147,12 +155,10 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(argv)
     with p.checked():
+        check_installed(("matplotlib",), "the figures", "figures")
         plan = plan_from(options)
-        from experiments import heads_figures
-
-        heads_figures.pyplot()
     runtime.configure(cpu_devices=1)
-    from experiments import heads_measure, heads_report
+    from experiments import heads_figures, heads_measure, heads_report
     from experiments.progress import progress
 
     with progress(len(plan.seeds) * sum(plan.epochs[part] for part in plan.parts), "heads") as bar:

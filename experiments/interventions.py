@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments import runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_folder, check_installed, check_out
 from experiments.plan import Plan
 from jaxact.config import Config, closest, parse_seeds, select
 from jaxact.data.specs import check_data_dir, check_limit, spec
@@ -157,11 +157,11 @@ def make_study(options: argparse.Namespace) -> Study:
     for name in dict.fromkeys(only):
         pairs = [(config, INTERVENTIONS[name].change(config)) for config in base]
         changed[name] = [None if new == old else new for old, new in pairs]
-    baseline = Path(options.baseline) if options.baseline else None
+    baseline = check_folder(options.baseline, "--baseline") if options.baseline is not None else None
     if baseline and not baseline.is_dir():
         raise ValueError(f"--baseline {baseline} is not a folder: name one with records, or leave it out")
     data_dir = check_data_dir(options.data_dir) if options.data_dir is not None else None
-    out = check_out(Path(options.out))
+    out = check_out(options.out)
     return Study(base, changed, parse_seeds(options.seeds), out, baseline, data_dir)
 
 
@@ -187,6 +187,7 @@ def main(argv: list[str] | None = None) -> int:
         p.error(f"--devices must be from 1 to 1024, got {options.devices}")
     runtime.set_devices(options.devices)
     with p.checked():
+        check_installed(("matplotlib",), "the figures", "figures")
         study = make_study(options)
     from experiments import grid, interventions_report, outcome
 
@@ -202,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
                 grid.train(plan, grid.prepare(p, plan, options), todo)
         print(interventions_report.finish(study, runtime.command(MODULE)))
     except ValueError as error:
-        p.exit(2, f"{p.prog}: {error}\n")
+        p.refuse(error)
     return 0
 
 

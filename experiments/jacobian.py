@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments import runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_installed, check_memory, check_out, training_numbers
 from experiments.presets import HIDDEN_WIDTHS, STUDY
+from jaxact import architectures
 from jaxact.config import Config, parse_batch_norm, parse_seeds, select, split_name
 from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
 
@@ -97,8 +98,10 @@ def plan_from(options: argparse.Namespace) -> Plan:
         for activations in select(options.config, STUDY["activations"], len(widths))
     ]
     configs[0].steps_per_epoch(facts.train_size)
+    sizes = architectures.products("mlp", facts.name, widths, configs[0].batch_size)
+    check_memory(training_numbers(sizes), "--widths", " ".join(map(str, widths)))
     data_dir = check_data_dir(options.data_dir) if options.data_dir is not None else None
-    out = check_out(Path(options.out))
+    out = check_out(options.out)
     return Plan(configs, parse_seeds(options.seeds), options.epochs, options.examples, facts, data_dir, out)
 
 
@@ -124,10 +127,8 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(argv)
     with p.checked():
+        check_installed(("matplotlib",), "the figures", "figures")
         plan = plan_from(options)
-        from experiments import gallery_figures
-
-        gallery_figures.pyplot()
         from jaxact import data
 
         arrays = data.load(plan.spec.name, plan.data_dir, limit_train=plan.configs[0].limit_train)

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxact import parallel, prediction, probes, propagation, training
 from jaxact.config import Config
-from jaxact.meanfield import InputStatistics, input_statistics
+from jaxact.meanfield import InputGroups, InputStatistics, input_groups
 
 if TYPE_CHECKING:
     from experiments.jacobian import Plan
@@ -82,13 +82,13 @@ class Results(NamedTuple):
     """All configurations, by name, with the statistics of their inputs and where these came from."""
 
     configs: dict[str, Measured]
-    inputs: InputStatistics
+    inputs: InputGroups | InputStatistics
     source: str
 
 
 def measure(plan: "Plan", data: "Dataset", bar: "Progress") -> Results:
     """Train every configuration from every seed and look into the networks at every time."""
-    known = input_statistics(data.train_images)
+    known = input_groups(data.train_images)
     lab, found = Lab(plan, data), {}
     for config in plan.configs:
         theory = None

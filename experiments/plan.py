@@ -5,9 +5,9 @@ import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.cli import check_out
+from experiments.cli import check_file_name, check_memory, check_out, training_numbers
 from experiments.presets import CUTS, HIDDEN_WIDTHS, STUDY, SWEPT
-from jaxact import architectures
+from jaxact import architectures, records
 from jaxact.activations import names as catalogue_names
 from jaxact.config import Config, combinations, halves_of, parse_batch_norm, parse_seeds, select
 from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
@@ -80,16 +80,20 @@ def make_plans(preset: str | None, preset_values: dict[str, Any], options: argpa
             raise ValueError(f"--{name.replace('_', '-')} {_show(values[name])} names a value twice: name each once")
     facts = spec(values["dataset"])
     widths = _widths(values, facts)
+    if len({tuple(sorted(parse_batch_norm(text, len(widths)))) for text in values["batch_norm"]}) < len(
+        values["batch_norm"]
+    ):
+        raise ValueError(f"--batch-norm {_show(values['batch_norm'])} names the same layers twice: name each set once")
     names = _configurations(values, len(widths))
     parts = [
         _configs(values | dict(zip(SWEPT, part, strict=True)), names, widths, facts)
         for part in itertools.product(*(values[name] for name in SWEPT))
     ]
     data_dir = check_data_dir(options.data_dir) if options.data_dir is not None else None
-    if options.out == "":
-        raise ValueError("--out is empty: name a folder, or leave it out")
-    out = check_out(Path(options.out or Path("runs") / (preset or facts.name)))
+    out = check_out(Path("runs") / (preset or facts.name) if options.out is None else options.out)
     check_out(out / facts.name)
+    longest = max(parts[0], key=lambda config: len(config.name))
+    check_file_name(records.path_of(out, longest).name, f"the record of {longest.name}")
     differing = [name for name in given if preset is not None and given[name] not in (base[name], said[name])]
     cut = {name: given[name] for name in differing if _shortens(name, given[name], base, facts)}
     changed = {name: given[name] for name in differing if name not in cut}
@@ -134,6 +138,8 @@ def _configs(
         for activations in names
     ]
     configs[0].steps_per_epoch(facts.train_size)
+    sizes = architectures.products(values["architecture"], facts.name, widths, values["batch_size"])
+    check_memory(training_numbers(sizes), "--widths", _show(widths))
     return configs
 
 

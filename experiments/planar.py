@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments import runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_installed, check_out
 from jaxact.config import closest, parse_seeds
 from jaxact.planar import DATASETS, activation
 
@@ -70,7 +70,8 @@ def parser() -> Parser:
     add("--activations", nargs="+", default=ACTIVATIONS, metavar="NAME", help=f"({' '.join(ACTIVATIONS)})")
     layers = f"units of the hidden layers, such as 4 or 20x20 (flower: {' '.join(HIDDEN)}; the others: 4)"
     add("--hidden", nargs="+", metavar="N", help=layers)
-    add("--inits", nargs="+", default=(), choices=INITS, help="weights (course; with several hidden layers lecun too)")
+    inits = f"{', '.join(INITS)} (course; with several hidden layers lecun too)"
+    add("--inits", nargs="+", default=(), choices=INITS, metavar="INIT", help=inits)
     add("--rates", nargs="+", type=float, default=RATES, metavar="R", help="learning rates (0.1 0.3 1.2 4.8)")
     add("--seeds", default="9", help="a count (9) or a list such as 0,3,17-25; the course's is 2")
     add("--steps", type=int, default=5000, help="gradient steps of the sweep (5000, as in the course)")
@@ -124,11 +125,9 @@ def plan_from(options: argparse.Namespace) -> Plan:
         )
     asked = parse_hidden(options.hidden) if options.hidden else None
     hidden = {name: asked or parse_hidden(HIDDEN if name == "flower" else OTHER_HIDDEN) for name in datasets}
-    seeds, out = parse_seeds(options.seeds), check_out(Path(options.out))
+    seeds, out = parse_seeds(options.seeds), check_out(options.out)
     if not options.no_figures:
-        from experiments import planar_figures
-
-        planar_figures.check_installed()
+        check_installed(("matplotlib",), "the figures, without --no-figures,", "figures")
     if any(":" in name for name in options.activations):
         runtime.configure()  # importing a user's module may import JAX
     activations = _distinct([activation(name).spec for name in options.activations], "activation")

@@ -25,14 +25,6 @@ RATE_SIZES = ("4", "20", "100")
 DPI = 90
 
 
-def check_installed() -> None:
-    """Raises ValueError if matplotlib is not installed, without importing it."""
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise ValueError("figures need matplotlib: pip install 'jaxact[figures]', or pass --no-figures")
-
-
 def draw(plan: "Plan", found: Sequence[Measured]) -> list[str]:
     """Draw what the results allow into the plan's folder; return the file names."""
     parts = [[done for done in found if done.cell.part == part] for part in ("thread", "sweep")]

@@ -6,8 +6,9 @@
     python -m experiments.predict tanh relu --features 20 --q0 1 --c0 0.1 --inputs 500 --widths 64 3
 
 A unit is dead if its slope is exactly 0 on every one of the N inputs. Expected on MNIST: 3.6 of 10 outputs dead for
-relu-sigmoid-relu, 0.01 for relu-relu-relu. Mean-field theory at initialisation: it neglects fluctuations of order
-1/width and takes all pairs of inputs as equally correlated. Nothing is written without --out.
+relu-sigmoid-relu, 0.02 for relu-relu-relu. Mean-field theory at initialisation: it neglects fluctuations of order
+1/width, takes inputs in groups of unequal length, and says so where it is known to be off. Nothing is written without
+--out.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from experiments import predict_text, runtime
 from experiments.cli import Parser, check_out
 from experiments.predict_text import Request
 from experiments.presets import HIDDEN_WIDTHS
-from jaxact.config import Config, combinations, split_name
+from jaxact.config import Config, canonical, combinations, split_name
 from jaxact.data.specs import check_data_dir, spec
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def parser() -> Parser:
     p.add_argument("--init", default="torch_default", help="lecun_normal, he_normal, … (torch_default)")
     p.add_argument("--dataset", help="mnist, fashion_mnist or digits (mnist); others with --measure")
     p.add_argument("--inputs", type=int, metavar="N", help="inputs to be dead on (the size of the training set)")
-    p.add_argument("--measure", action="store_true", help="measure q0 and c0 on the data instead of using known ones")
+    p.add_argument(
+        "--measure", action="store_true", help="measure the inputs instead of using known numbers (shown by --json)"
+    )
     p.add_argument("--data-dir", help="for --measure: a folder with the data set's files")
     own = p.add_argument_group("your own data, instead of --dataset")
     own.add_argument("--features", type=int, metavar="N", help="inputs of the first layer")
@@ -62,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(argv)
     with p.checked():
-        out = check_out(Path(options.out)) if options.out is not None else None
+        out = check_out(options.out) if options.out is not None else None
         configs = configurations(options)
         # A few thousand points in float64: no accelerator is worth its start-up time.
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -86,6 +89,7 @@ def configurations(options: argparse.Namespace) -> list[Config]:
     if options.widths is None and layers not in HIDDEN_WIDTHS:
         raise ValueError(f"{layers} layers have no default widths: give --widths, {layers} numbers")
     widths = options.widths or (*HIDDEN_WIDTHS[layers], spec(options.dataset or "mnist").classes)
+    names = [canonical(name) for name in names]
     if not options.grid:
         return [Config(activations=tuple(names), widths=tuple(widths), init=options.init)]
     if len(set(names)) < len(names):
@@ -114,10 +118,10 @@ def statistics(options: argparse.Namespace, configs: list[Config]) -> Request:
     facts = spec(options.dataset or "mnist")
     if options.measure:
         from jaxact import data as datasets
-        from jaxact.meanfield import input_statistics
+        from jaxact.meanfield import input_groups
 
         folder = check_data_dir(options.data_dir) if options.data_dir is not None else None
-        known = input_statistics(datasets.load(facts.name, folder).train_images)
+        known = input_groups(datasets.load(facts.name, folder).train_images)
     elif options.data_dir is not None:
         raise ValueError("--data-dir is read by --measure only: add --measure or drop it")
     elif facts.name not in prediction.STATISTICS:

@@ -12,7 +12,7 @@ from jaxact import activations
 from jaxact.config import Config
 
 if TYPE_CHECKING:
-    from jaxact.meanfield import InputStatistics
+    from jaxact.meanfield import InputGroups, InputStatistics
     from jaxact.prediction import Prediction
 
 FATAL, RISKY = 0.5, 0.05
@@ -27,7 +27,7 @@ class Request(NamedTuple):
 
     configs: list[Config]
     features: int
-    data: "InputStatistics"
+    data: "InputGroups | InputStatistics"
     inputs: int
     source: str
 
@@ -57,6 +57,7 @@ def verdict(found: "Prediction") -> list[str]:
             f"pre-activations on two inputs have correlation {stack.c[-1]:.4f}.",
             *_cause(found),
         ]
+    lines += caveats(found)
     dying = [f"layer {i + 1}: {n:.3g}" for i, n in enumerate(found.expected_dead[:-1]) if n >= FATAL]
     if dying:
         lines.append(f"Dead hidden units expected: {', '.join(dying)}.")
@@ -70,6 +71,35 @@ def verdict(found: "Prediction") -> list[str]:
             f" That {'slows learning down but does' if total < 1 else 'unsettles learning but need'} not stop it."
         )
     return lines
+
+
+def caveats(found: "Prediction") -> list[str]:
+    """Where counts on real networks depart from the predicted dead outputs, in plain words."""
+    from jaxact.meanfield import InputStatistics
+    from jaxact.prediction import FEW_ACTIVE
+
+    config, lines = found.config, []
+    if not activations.get(config.activations[-1]).can_die:
+        return lines
+    layer = found.sparsest
+    if layer is not None:
+        lines.append(
+            f"Caution: the number of dead outputs may be far off. On an input only about {found.active[layer]:.2g} of "
+            f"the {config.widths[layer]} units of layer {layer + 1} ({config.activations[layer]}) are active; "
+            f"the theory needs {FEW_ACTIVE} or more."
+        )
+    if isinstance(found.data, InputStatistics):
+        lines.append("Caution: q0 and c0 say nothing of the inputs' lengths, so all count as equally long and unlike.")
+    return lines
+
+
+def _unsure(predictions: "Sequence[Prediction]") -> list[str]:
+    """The line of caution of a ranking."""
+    dying = [p for p in predictions if activations.get(p.config.activations[-1]).can_die]
+    names = [p.config.name for p in dying if p.sparsest is not None]
+    if not names:
+        return []
+    return [f"Caution: too few units are active for the theory, and dead outputs may be far off: {', '.join(names)}."]
 
 
 def _cause(found: "Prediction") -> list[str]:
@@ -165,9 +195,13 @@ def rendered(request: Request, predictions: "Sequence[Prediction]", *, grid: boo
         found = [
             {"layers": rows(p), "dead_outputs": p.dead_outputs.tolist(), "verdict": verdict(p)} for p in predictions
         ]
+        if hasattr(request.data, "share"):
+            answer["groups"] = request.data._asdict()
         return json.dumps(answer | ({"ranking": found} if grid else found[0]), indent=2)
     if grid:
-        return f"{heading(request)}\n\n{ranking(predictions)}\n\n{finding(predictions)}"
+        return (
+            f"{heading(request)}\n\n{ranking(predictions)}\n\n{' '.join([finding(predictions), *_unsure(predictions)])}"
+        )
     return "\n".join([heading(request), "", table(predictions[0]), "", *verdict(predictions[0])])
 
 

@@ -8,13 +8,12 @@ Any grid of experiments.grid, complete or not. Writes report.html (self-containe
 tables/*.csv and *.md. Half a minute for 64 combinations. Needs the extra `report`: pip install 'jaxact[report]'.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import runtime
-from experiments.cli import Parser, check_out
+from experiments.cli import Parser, check_folder, check_installed, check_out, check_path
 
 MODULE = "experiments.report"
 NEEDED = ("jinja2", "matplotlib", "plotly")
@@ -22,7 +21,7 @@ NEEDED = ("jinja2", "matplotlib", "plotly")
 
 def parser() -> Parser:
     """The options."""
-    p = Parser(prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser.of(MODULE, __doc__)
     p.add_argument(
         "records", nargs="+", metavar="RECORDS", help="folders of experiments.grid or experiments.interventions"
     )
@@ -41,18 +40,17 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
-    folders = [Path(folder).expanduser() for folder in options.records]
-    try:
-        out = check_outside(check_out(Path(options.out)), folders)
-        check_installed()
+    with p.checked():
+        folders = [check_folder(folder) for folder in options.records]
+        out = check_outside(check_out(options.out), folders)
+        check_installed(NEEDED, "the report and its figures", "report")
         from experiments import report_layers, report_records
 
-        spectra = report_layers.load(Path(options.jacobian).expanduser()) if options.jacobian else None
+        asked = options.jacobian is not None
+        spectra = report_layers.load(check_path(options.jacobian, "--jacobian")) if asked else None
         material = report_records.load(folders, lambda line: print(f"{p.prog}: {line}", file=sys.stderr))
         if spectra:
             report_layers.fitting(spectra, report_records.main_grid(material))
-    except ValueError as error:
-        p.exit(2, f"{p.prog}: {error}\n")
     runtime.configure(1)
     from experiments import report_build, report_page
     from jaxact.records import write_bytes
@@ -75,18 +73,6 @@ def check_outside(out: Path, folders: Sequence[Path]) -> Path:
         if out.resolve().is_relative_to(folder.resolve()):
             raise ValueError(f"--out {out} lies in the record folder {folder}: name a folder outside it")
     return out
-
-
-def check_installed() -> None:
-    """Check that what draws the report is there.
-
-    Raises:
-        ValueError: a package is missing.
-    """
-    from importlib.util import find_spec
-
-    if absent := [name for name in NEEDED if find_spec(name) is None]:
-        raise ValueError(f"the report needs {', '.join(absent)}: pip install 'jaxact[report]'")
 
 
 if __name__ == "__main__":

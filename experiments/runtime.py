@@ -1,5 +1,6 @@
 """What an entry point sets before JAX starts, and what it records of the machine. The library sets nothing."""
 
+import errno
 import os
 import platform
 import signal
@@ -12,11 +13,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jaxact.console import one_line, open_streams
+
 CPU_FLAGS = {"--xla_cpu_multi_thread_eigen": "false"}
 CACHE_LIMIT_BYTES = 1 << 30
 STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 ONE_STOP_SECONDS = 1.0
 """Signals within this time are one stop: a second one would cut short what the first makes us save."""
+REMEDIES = {
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room below the quota",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EIO: "look after that disk",
+    **dict.fromkeys((errno.EROFS, errno.EPERM, errno.EACCES), "make it writable"),
+}
 PACKAGES = ("jaxact", "jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-datasets")
 
 
@@ -93,7 +103,7 @@ def _version(package: str) -> str | None:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()
@@ -107,7 +117,7 @@ def git_commit() -> str | None:
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", here, *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", here, *arguments], capture_output=True, encoding="utf-8", errors="replace", check=True
         ).stdout.strip()
 
     try:
@@ -165,6 +175,53 @@ def stopped(stop: KeyboardInterrupt, text: str = "") -> int:
     return 128 + (stop.number if isinstance(stop, Stop) else signal.SIGINT)
 
 
+def failed(error: OSError) -> int:
+    """Say in one line what could not be written or read after the start; the notes of the error say what is left.
+
+    Returns:
+        The exit status, 1.
+    """
+    what = error.strerror or str(error) or type(error).__name__
+    where = f"{error.filename}: " if error.filename else ""
+    kept = "; ".join(getattr(error, "__notes__", ())) or "what was written before is kept: give the command again"
+    return _last_words(f"{where}{what}: {REMEDIES.get(error.errno or 0, 'put that right')}; {kept}", 1)
+
+
+def platform_problem() -> str | None:
+    """Why JAX has no device to run on where the user named the platform, in one line; None where it has one."""
+    asked = os.environ.get("JAX_PLATFORMS")
+    if not asked or "jax" not in sys.modules:
+        return None
+    import jax
+
+    try:
+        jax.devices()
+    except Exception:  # an AssertionError without a word, a RuntimeError, …: whatever the platform's plugin raises
+        return (
+            f"JAX_PLATFORMS is {asked!r}, and JAX cannot start that here: unset it, or set it to cpu "
+            "(a GPU needs pip install 'jaxact[cuda]')"
+        )
+    return None
+
+
+def _last_words(text: str, status: int) -> int:
+    try:
+        print(f"{_program()}: {one_line(text)}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+    except OSError:  # what is full or gone may be the output itself; Python flushes once more at the end
+        _discard_output()
+    return status
+
+
+def _program() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name}" if spec else Path(sys.argv[0]).name
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _insist(unraisable: "sys.UnraisableHookArgs") -> None:
     """The signal again where it was swallowed: JAX runs a callback at garbage collections, where errors are lost."""
     global _last_stop
@@ -182,18 +239,36 @@ def _insist(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Exit with the status of `main`, or that of a signal; a reader that left early (`| head`) is no error."""
+    """Exit with the status of `main`, or that of a signal; a reader that left early (`| head`) is no error.
+
+    An I/O error is one line and status 1, a platform that JAX cannot start one line and status 2.
+    """
     sys.unraisablehook = _insist
+    open_streams()
     _catch()
     try:
-        status = main()
+        status = _status(main)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         status = stopped(stop)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         status = 0
+    except OSError as error:
+        status = failed(error)
+    except (AssertionError, RuntimeError):
+        if (problem := platform_problem()) is None:
+            raise
+        status = _last_words(problem, 2)
     sys.exit(status)
+
+
+def _status(main: Callable[[], int]) -> Any:
+    """The status that `main` returns or exits with."""
+    try:
+        return main()
+    except SystemExit as stop:  # of --help, whose output is still to be written, or of a refusal
+        return stop.code
 
 
 def command(module: str) -> str:

@@ -45,9 +45,7 @@ def check(folder: str) -> Path:
     """
     if find_spec("tensorboardX") is None:
         raise ValueError("--tensorboard needs tensorboardX: pip install 'jaxact[tensorboard]'")
-    if not folder:
-        raise ValueError("--tensorboard is empty: name a folder, or leave it out")
-    return check_out(Path(folder), "--tensorboard")
+    return check_out(folder, "--tensorboard")
 
 
 def run_folder(folder: Path, config: Config, seed: int) -> Path:

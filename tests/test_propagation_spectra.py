@@ -152,3 +152,10 @@ def test_nine_mnist_networks_at_a_thousand_images_need_less_than_4_gib():
     memory = sweep.lower(nine, images).compile().memory_analysis()
     needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
     assert 0.02 < needed / 2**30 < 4
+
+
+def test_half_precision_is_decomposed_in_float32():
+    """There is no decomposition in bfloat16: against NumPy in float64 on the rounded values."""
+    matrix = jnp.asarray(np.random.default_rng(0).normal(size=(3, 5)), jnp.bfloat16)
+    wanted = np.linalg.svd(np.asarray(matrix, np.float64), compute_uv=False)
+    np.testing.assert_allclose(spectrum(matrix).singular_values, wanted, rtol=1e-5)

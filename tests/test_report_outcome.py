@@ -79,5 +79,5 @@ def test_without_theory_there_is_no_prediction(tmp_path):
     (normed,) = judged(tmp_path, record(study("relu-sigmoid-relu", batch_norm=(3,)))).rows.values()
     assert np.isnan(normed.case.predicted_dead) and report_outcome.cells(normed)[10] == "–"
     (plain,) = judged(tmp_path / "b", record(study("relu-sigmoid-relu"))).rows.values()
-    # results/predict has 3.61 for the 60,000 training images; fewer images leave more units dead.
+    # results/predict has 3.60 for the 60,000 training images; fewer images leave more units dead.
     assert 3.6 < plain.case.predicted_dead < 3.9

@@ -3,12 +3,23 @@
 The first fetch of mnist takes about half a minute, later runs under a second.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
+from jaxact.console import Parser, one_line, open_streams
+from jaxact.data.cache import cache_root
 from jaxact.data.dataset import load
 from jaxact.data.specs import SPECS
+
+
+def parser() -> Parser:
+    """The options."""
+    p = Parser.of("jaxact.data", "Fetch or verify a data set.")
+    p.add_argument("name", metavar="NAME", help=", ".join(SPECS))
+    p.add_argument("--data-dir", metavar="DIR", help="folder with the original files or a prepared TFDS folder")
+    p.add_argument("--cache-dir", metavar="DIR", help="jaxact's cache (default: JAXACT_CACHE or the user's cache)")
+    p.add_argument("--offline", action="store_true", help="leave the network alone")
+    return p
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,16 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 after an error.
     """
-    parser = argparse.ArgumentParser(prog="python -m jaxact.data", description="Fetch or verify a data set.")
-    parser.add_argument("name", metavar="NAME", help=", ".join(SPECS))
-    parser.add_argument("--data-dir", metavar="DIR", help="folder with the original files or a prepared TFDS folder")
-    parser.add_argument("--cache-dir", metavar="DIR", help="jaxact's cache (default: JAXACT_CACHE or the user's cache)")
-    parser.add_argument("--offline", action="store_true", help="leave the network alone")
-    chosen = parser.parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     try:
+        if chosen.cache_dir is not None:
+            cache_root(chosen.cache_dir)  # digits, which needs none, is told too
         data = load(chosen.name, chosen.data_dir, cache_dir=chosen.cache_dir, offline=chosen.offline)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(one_line(f"error: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; nothing half-made is kept in the cache", file=sys.stderr)
@@ -40,4 +48,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    open_streams()
     sys.exit(main())

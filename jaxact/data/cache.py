@@ -17,13 +17,24 @@ _SCHEMA = 1
 
 
 def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The cache folder: `cache_dir`, else the environment's JAXACT_CACHE, else the platform's user cache folder."""
-    chosen = cache_dir or os.environ.get("JAXACT_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    from platformdirs import user_cache_path
+    """The cache folder: `cache_dir`, else the environment's JAXACT_CACHE, else the platform's user cache folder.
 
-    return user_cache_path("jaxact")
+    Raises:
+        ValueError: the folder that was named is empty, no folder, or of a user who is not there.
+    """
+    chosen = os.environ.get("JAXACT_CACHE") or None if cache_dir is None else os.fspath(cache_dir)
+    if chosen is None:
+        from platformdirs import user_cache_path
+
+        return user_cache_path("jaxact")
+    try:
+        root = Path(chosen).expanduser()
+        if chosen and (not root.exists() or root.is_dir()):
+            return root
+        reason = "a file" if chosen else "empty"
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    raise ValueError(f"cache directory {chosen!r} cannot be used ({reason}); name another or leave it out")
 
 
 def write(raw: Raw, source: str, spec: Spec, root: Path) -> None:

@@ -75,8 +75,8 @@ def _fetch(spec: Spec, root: Path, offline: bool) -> tuple[Raw, str]:
         except ValueError as error:
             reasons.append(str(error))
     raise ValueError(
-        f"{spec.name} could not be had: not in the cache {root}; {'; '.join(reasons)}\n"
-        f"Either put its files into a folder and name it with --data-dir: {files.wanted(spec)};\n"
+        f"{spec.name} could not be had: not in the cache {root}; {'; '.join(reasons)}; "
+        f"either put its files into a folder and name it with --data-dir: {files.wanted(spec)}; "
         f"or run `python -m jaxact.data {spec.name}` where there is a network and copy the cache's {spec.name}.npz "
         "here; or take the data set digits, which needs neither."
     )

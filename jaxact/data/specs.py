@@ -106,6 +106,8 @@ def check_data_dir(path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: If it is missing, no directory, or may not be read.
     """
+    if os.fspath(path) == "":
+        raise ValueError("data directory '' is empty; name one or leave it out")
     try:
         folder = Path(path).expanduser()
     except RuntimeError as error:

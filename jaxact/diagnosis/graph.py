@@ -12,6 +12,7 @@ import jax
 from jax.extend import core
 from jaxtyping import Array
 
+DRAWS = frozenset({"random_bits", "random_gamma", "rng_bit_generator", "rng_uniform", "threefry2x32"})
 GROUPS = frozenset({"jit", "pjit", "remat", "remat2", "checkpoint", "closed_call", "core_call", "core_closed_call"})
 
 
@@ -124,6 +125,34 @@ def trace(fn: Callable[[list[Array], Array], Array], leaves: Sequence[Any], x: A
     )
 
 
+def kinds_within(graph: Graph) -> set[str]:
+    """The names of all primitives that the output depends on, those inside loops and branches too."""
+    found: set[str] = set()
+
+    def look(equation: core.JaxprEqn) -> None:
+        found.add(equation.primitive.name)
+        for inner in core.jaxprs_in_params(equation.params):
+            for part in inner.eqns:
+                look(part)
+
+    for operation in graph.operations:
+        look(operation.equation)
+    return found
+
+
+def check_deterministic(graph: Graph) -> None:
+    """Raises a ValueError for a network that draws random numbers.
+
+    Its trace holds the numbers of one draw, so one dropout mask would serve all examples.
+    """
+    drawn = sorted(DRAWS & kinds_within(graph))
+    if drawn:
+        raise ValueError(
+            f"apply_fn draws random numbers ({drawn[0]}; dropout in training mode?): give it in evaluation mode, such "
+            "as lambda variables, x: model.apply(variables, x, train=False), or pass fixed numbers in the variables"
+        )
+
+
 def run(operations: Iterable[Operation], values: dict[int, Any], shifts: Mapping[int, Array]) -> None:
     """Compute the outputs of `operations` into `values`, each slot in `shifts` plus what is given for it."""
     for operation in operations:
@@ -132,7 +161,9 @@ def run(operations: Iterable[Operation], values: dict[int, Any], shifts: Mapping
         arguments = {var: values[slot] for var, slot in atoms if not isinstance(var, core.Literal)}
         about = core.DebugInfo("operation", operation.kind, None, None)
         alone = core.Jaxpr((), [*arguments], equation.outvars, [equation], debug_info=about)
-        results = core.jaxpr_as_fun(core.ClosedJaxpr(alone, ()))(*arguments.values())
+        # From JAX 0.12 on the two classes are one, and its stub no longer lists the older name.
+        closed = core.ClosedJaxpr(alone, ())  # pyright: ignore[reportPrivateImportUsage]
+        results = core.jaxpr_as_fun(closed)(*arguments.values())
         for slot, result in zip(operation.outputs, results, strict=True):
             values[slot] = result + shifts[slot] if slot in shifts else result
 

@@ -2,16 +2,19 @@
 
 A layer starts where data meet a parameter: in a matrix product or convolution, or in the scale and shift of a
 normalisation. Everything affine that follows it with parameters alone belongs to it (bias, batch norm in evaluation
-mode), and so does a pooling before the activation: its last value is the **pre-activation**, a unit an entry of the
-last axis. Its **activation** is all that is then computed elementwise from it, operation by operation, up to where it
-enters the next layer, a pooling or a sum; a residual added before the activation is part of it as an offset.
+mode), and so does a pooling before the activation: its last value is the **pre-activation**. A **unit** is a column of
+the kernel, a channel of the convolution or an entry of the normalisation's parameter (`diagnosis.axes`). Its
+**activation** is all that is then computed elementwise from it, operation by operation, up to where it enters the next
+layer, a pooling or a sum; a residual added before the activation is part of it as an offset.
 """
 
 from typing import Any, NamedTuple
 
 from jax.extend import core
 
+from jaxact.diagnosis import axes as unit_axes
 from jaxact.diagnosis.graph import GROUPS, Graph, Operation, shape_of
+from jaxact.diagnosis.names import activation_name, layer_names
 
 MIXING = frozenset({"dot_general", "conv_general_dilated"})
 AFFINE = frozenset({"add", "sub", "mul", "div", "add_any"})
@@ -28,7 +31,6 @@ ELEMENTWISE = (
 )
 WITH_OWN_DERIVATIVE = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
 OPAQUE = frozenset({"reduce_max", "reduce_min", "argmax", "argmin", "sort", "top_k", "cond", "while", "scan"})
-UNNAMED = ("params", "batch_stats"), ("kernel", "bias", "scale", "value", "raw_value", "embedding", "mean", "var")
 
 
 class Layer(NamedTuple):
@@ -37,6 +39,7 @@ class Layer(NamedTuple):
     Attributes:
         name: where its first parameter is in the variables, `block1/conv`.
         slot: its pre-activation.
+        axes: along which its units lie.
         kernel: index of that parameter among the leaves.
         activation: what its activation is called in the program; "linear" where there is none, "?" where there is one
             that mixes units (softmax), whose slope is not a number per unit.
@@ -46,6 +49,7 @@ class Layer(NamedTuple):
 
     name: str
     slot: int
+    axes: unit_axes.Axes
     kernel: int
     activation: str
     steps: tuple[Operation, ...]
@@ -55,12 +59,12 @@ class Layer(NamedTuple):
 class _Run:
     """An affine run while it grows."""
 
-    def __init__(self, leaf: int, start: int, settled: bool) -> None:
-        self.leaf, self.start, self.settled, self.count = leaf, start, settled, 0
-        self.slot, self.operations = -1, set[int]()
+    def __init__(self, leaf: int, start: int, settled: bool, mixes: bool = False) -> None:
+        self.leaf, self.start, self.settled, self.mixes, self.count = leaf, start, settled, mixes, 0
+        self.slot, self.axes, self.operations = -1, unit_axes.Axes(), set[int]()
 
-    def extend(self, index: int, slot: int) -> None:
-        self.slot, self.count = slot, self.count + 1
+    def extend(self, index: int, slot: int, axes: unit_axes.Axes) -> None:
+        self.slot, self.axes, self.count = slot, axes, self.count + 1
         self.operations.add(index)
 
 
@@ -73,53 +77,100 @@ def find_layers(graph: Graph, paths: list[tuple[str, ...]]) -> tuple[Layer, ...]
     """
     readers, data = graph.consumers(), graph.depending_on([graph.x])
     running = frozenset(index for index, path in enumerate(paths) if path[-1] in ("mean", "var"))
-    runs = _runs(graph, readers, data, running)
+    runs = _Search(graph, readers, data, running).runs()
     claimed = set().union(*(run.operations for run in runs))
+    names = layer_names(paths)
     layers, taken = [], dict[str, int]()
     for run in runs:
-        name = _name(paths[run.leaf])
+        name = names[run.leaf]
         taken[name] = taken.get(name, 0) + 1
         name = name if taken[name] == 1 else f"{name}#{taken[name]}"
-        layers.append(_activated(graph, readers, data, claimed, Layer(name, run.slot, run.leaf, "linear", (), ())))
+        layer = Layer(name, run.slot, run.axes, run.leaf, "linear", (), ())
+        layers.append(_activated(graph, readers, data, claimed, layer))
     return tuple(layers)
 
 
-def _runs(graph: Graph, readers: dict[int, list[Operation]], data: set[int], running: frozenset[int]) -> list[_Run]:
-    """The affine runs; `running` are the leaves that hold running averages, after which no layer is called."""
-    leaf_of = {slot: index for index, slot in enumerate(graph.variables)}
-    runs: list[_Run] = []
-    tail: dict[int, _Run] = {}
-    alike: set[int] = set()  # slots that some layer determines elementwise
-    for index, operation in enumerate(graph.operations):
-        varying = [slot for slot in operation.inputs if slot in data]
-        given = sorted((leaf_of[slot] for slot in operation.inputs if slot in leaf_of), key=running.__contains__)
-        if given and not varying:
-            leaf_of |= dict.fromkeys(operation.outputs, given[0])
-        if not varying:
-            continue
-        out = operation.outputs[0]
-        source = next((slot for slot in varying if slot not in leaf_of), varying[0])
-        same_shape = graph.shapes[source] == graph.shapes[out]
-        open_run = tail.get(source) if len(readers[source]) == 1 and source != graph.output else None
+class _Search:
+    """One pass over the operations that finds the affine runs."""
+
+    def __init__(
+        self, graph: Graph, readers: dict[int, list[Operation]], data: set[int], running: frozenset[int]
+    ) -> None:
+        """`running` are the leaves that hold running averages, after which no layer is called."""
+        self.graph, self.readers, self.data, self.running = graph, readers, data, running
+        self.leaf_of = {slot: index for index, slot in enumerate(graph.variables)}
+        self.axes = {slot: unit_axes.everywhere(graph.shapes[slot]) for slot in graph.variables}
+        self.found: list[_Run] = []
+        self.tail: dict[int, _Run] = {}
+        self.alike: set[int] = set()  # slots that some layer determines elementwise
+
+    def runs(self) -> list[_Run]:
+        for index, operation in enumerate(self.graph.operations):
+            varying = [slot for slot in operation.inputs if slot in self.data]
+            if varying:
+                self._of_data(index, operation, varying)
+                if operation.kind in MIXING or (_elementwise(operation) and not self.alike.isdisjoint(varying)):
+                    self.alike.add(operation.outputs[0])
+            elif not self.leaf_of.keys().isdisjoint(operation.inputs):
+                self._of_parameters(operation)
+        return [run for run in self.found if run.settled or run.count > 1]
+
+    def _given(self, operation: Operation) -> list[int]:
+        """The inputs that parameters determine, running averages last."""
+        given = [slot for slot in operation.inputs if slot in self.leaf_of]
+        return sorted(given, key=lambda slot: self.leaf_of[slot] in self.running)
+
+    def _of_parameters(self, operation: Operation) -> None:
+        given = self._given(operation)
+        for slot in operation.outputs:
+            self.leaf_of[slot] = self.leaf_of[given[0]]
+            self.axes[slot] = self._varying_along(operation, given, slot)
+
+    def _varying_along(self, operation: Operation, given: list[int], out: int) -> unit_axes.Axes:
+        shapes = self.graph.shapes
+        parts = [unit_axes.after(operation, self.axes[slot], shapes[slot], shapes[out]) for slot in given]
+        return tuple(sorted(set().union(*parts)))
+
+    def _of_data(self, index: int, operation: Operation, varying: list[int]) -> None:
+        self._demote_scales(operation, varying)
+        shapes, given, out = self.graph.shapes, self._given(operation), operation.outputs[0]
+        source = next((slot for slot in varying if slot not in self.leaf_of), varying[0])
+        same_shape = shapes[source] == shapes[out]
+        alone = len(self.readers[source]) == 1 and source != self.graph.output
+        run = self.tail.get(source) if alone else None
         if operation.kind in MIXING and given:
-            runs.append(tail.setdefault(out, _Run(given[0], source, True)))
-            runs[-1].extend(index, out)
+            run = _Run(self.leaf_of[given[0]], source, settled=True, mixes=True)
+            self.found.append(run)
+            self._extend(run, index, out, unit_axes.of_product(operation, given, shapes[out]))
         elif operation.kind in AFFINE and given and same_shape and operation.inputs.count(source) == 1:
-            if open_run is None:
+            along = self._varying_along(operation, given, out)
+            if run is None:
                 # A data-dependent scale is a normalisation's, a single parameter on a layer's way an activation's own.
-                scaled = any(slot in leaf_of for slot in varying)
-                open_run = _Run(given[0], source, scaled or source not in alike)
-                runs.append(open_run)
-            open_run.extend(index, out)
-            open_run.leaf = given[0] if open_run.leaf in running else open_run.leaf
-            tail[out] = open_run
+                scaled = any(slot in self.leaf_of for slot in varying)
+                run = _Run(self.leaf_of[given[0]], source, scaled or source not in self.alike)
+                self.found.append(run)
+                self.axes[source] = along or unit_axes.everywhere(shapes[out])[-1:]
+            self._extend(run, index, out, self.axes[source])
+            run.leaf = self.leaf_of[given[0]] if run.leaf in self.running else run.leaf
         elif operation.kind in AFFINE and given and not same_shape:
-            leaf_of[out] = given[0]
-        elif open_run and len(varying) == 1 and operation.kind in MOVING | AFFINE:
-            tail[out] = open_run
-        if operation.kind in MIXING or (_elementwise(operation) and not alike.isdisjoint(varying)):
-            alike.add(out)
-    return [run for run in runs if run.settled or run.count > 1]
+            self.leaf_of[out], self.axes[out] = self.leaf_of[given[0]], self._varying_along(operation, given, out)
+        elif run and len(varying) == 1 and operation.kind in MOVING | AFFINE:
+            self.tail[out] = run
+            self.axes[out] = unit_axes.after(operation, self.axes[source], shapes[source], shapes[out])
+
+    def _extend(self, run: _Run, index: int, out: int, axes: unit_axes.Axes) -> None:
+        run.extend(index, out, axes)
+        self.tail[out], self.axes[out] = run, axes
+
+    def _demote_scales(self, operation: Operation, varying: list[int]) -> None:
+        """A run that is spread over larger data is a scale by statistics, as of group norm, and no layer."""
+        shapes, out = self.graph.shapes, operation.outputs[0]
+        for slot in varying:
+            run = self.tail.get(slot)
+            spread = operation.kind in AFFINE and len(varying) > 1 and shapes[slot] != shapes[out]
+            if run in self.found and spread and not run.mixes:
+                self.found.remove(run)
+                self.leaf_of[slot] = run.leaf
 
 
 def _activated(
@@ -129,10 +180,13 @@ def _activated(
     first = layer = _with_activation(graph, readers, data, claimed, layer)
     while layer.activation in ("linear", "?") and len(readers[layer.slot]) == 1:
         (reader,) = readers[layer.slot]
-        after = graph.shapes[reader.outputs[0]]
-        if reader.kind not in MOVING - SAME or after[-1:] != graph.shapes[layer.slot][-1:]:
+        before, slot = graph.shapes[layer.slot], reader.outputs[0]
+        if reader.kind not in MOVING - SAME:
             break
-        layer = _with_activation(graph, readers, data, claimed, layer._replace(slot=reader.outputs[0]))
+        axes = unit_axes.after(reader, layer.axes, before, graph.shapes[slot])
+        if unit_axes.units(axes, graph.shapes[slot]) != unit_axes.units(layer.axes, before):
+            break
+        layer = _with_activation(graph, readers, data, claimed, layer._replace(slot=slot, axes=axes))
     return first if layer.activation == "linear" else layer
 
 
@@ -163,7 +217,8 @@ def _with_activation(
         opaque = any(reader.kind in OPAQUE or reader.kind in WITH_OWN_DERIVATIVE for reader in readers[layer.slot])
         return layer._replace(activation="?" if opaque else "linear", steps=tuple(steps), ends=tuple(ends))
     around = next(operation.scopes for operation in graph.operations if layer.slot in operation.outputs)
-    label = _label([step for step in steps if not linear[step.outputs[0]]], around)
+    bent = [step for step in steps if not linear[step.outputs[0]]]
+    label = activation_name(steps, bent, around, AFFINE | SAME)
     return layer._replace(activation=label, steps=tuple(steps), ends=tuple(ends))
 
 
@@ -197,27 +252,3 @@ def _linear(operation: Operation, inside: set[int]) -> bool:
             where == [0] if operation.kind == "div" else len(where) == 1 and (operation.kind == "mul" or where[0] > 0)
         )
     return operation.kind in AFFINE | SAME | {"neg"}
-
-
-def _label(bent: list[Operation], around: tuple[str, ...]) -> str:
-    """The name of the function that the nonlinear steps were jitted in, or else of the steps."""
-    names = list(dict.fromkeys(_own_name(step) for step in bent if step.kind not in AFFINE | SAME)) or [bent[0].kind]
-    common = bent[0].scopes
-    for step in bent:
-        common = tuple(a for a, b in zip(common, step.scopes, strict=False) if a == b)
-    known = [scope for scope in common[len(around) :] if scope and not scope.startswith("_")]
-    return known[-1] if known else "+".join(names[:3])
-
-
-def _own_name(step: Operation) -> str:
-    inner = step.equation.params.get(WITH_OWN_DERIVATIVE.get(step.kind, ""))
-    equations = getattr(getattr(inner, "jaxpr", None), "eqns", ())
-    return str(equations[0].params.get("name", step.kind)) if equations else step.kind
-
-
-def _name(path: tuple[str, ...]) -> str:
-    first, last = UNNAMED
-    parts = path[1:] if path[0] in first and len(path) > 1 else path
-    while len(parts) > 1 and parts[-1] in last:
-        parts = parts[:-1]
-    return "/".join(parts)

@@ -24,8 +24,11 @@ COLUMNS = {
 SHARES = frozenset({"negative", "dead", "nearly_dead", "saturated", "sparsity"})
 LEGEND = (
     "h<0, satur., zeros: share of cases; dead, nearly: share of units; gain: gradient norm relative to the last layer; "
-    "step: relative to the next."
+    "step: relative to the layers fed."
 )
+SEEN = "units, saturation, signal, gradients by layer and by parameter group, weights, inputs"
+WITH_LABELS = ", labels, loss"
+UNSEEN = "learning rate, optimiser, order of the data, data augmentation, overfitting, whether labels are right"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Diagnosis:
 
     Attributes:
         layers: the numbers of every layer, in the order in which they are computed.
-        verdicts: findings, causes first; empty for a network in which nothing is wrong.
-        notes: what limits the diagnosis.
+        verdicts: findings, causes first; empty where nothing wrong was found in what was looked at.
+        notes: what limits the diagnosis, and what may well be meant so.
         examples: size of the batch.
         singular_values: of ∂output/∂input, largest first, medians over the first 8 examples; empty if not computed.
         condition: median of largest over smallest; inf where outputs are locally dependent (softmax, dead outputs).
@@ -111,7 +114,14 @@ class Diagnosis:
             lines.append(f"{verdict.kind}: {verdict.text} (limit {verdict.limit:.3g}){reason}.")
             if not verdict.because:
                 lines.append(f"remedy: {verdict.remedy}.")
-        return [*(lines or ["Nothing wrong was found."]), *(f"note: {note}." for note in self.notes)]
+        notes = [f"note: {note}." for note in self.notes]
+        return [*(lines or ["Nothing wrong was found in what was looked at."]), *notes, *self._scope()]
+
+    def _scope(self) -> list[str]:
+        """What the findings are about: a network can fail for other reasons."""
+        labelled = not math.isnan(self.loss)
+        seen, unseen = (SEEN + WITH_LABELS, UNSEEN) if labelled else (SEEN, "labels, loss, " + UNSEEN)
+        return [f"looked at: {seen}.", f"not looked at: {unseen}."]
 
 
 def _cell(field: str, value: Any) -> str:

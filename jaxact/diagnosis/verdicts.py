@@ -10,27 +10,29 @@ The limits, and why a healthy network at a standard initialisation stays clear o
   never reached. The outputs of a healthy network are rarely on the flat side of an activation at all.
 * `SATURATED_SHARE` ½ of the cases with |φ'| below 5 % of its supremum. A standard normal pre-activation saturates tanh
   in 3 % of the cases, the logistic sigmoid in 1e-5, hard_tanh in 32 %.
-* `LARGEST_GAIN` 1000 and `SMALLEST_GAIN` 1/1000, of the gradient's norm by a pre-activation over that by the last one:
-  three orders of magnitude, where one learning rate no longer serves both ends. In those networks it was 0.3 to 1.2 at
-  the first of eight layers, with LeCun's tanh 0.2 to 0.4; residual blocks without normalisation gain √2 each. Five
-  layers of sigmoid reach 1/1000 (a quarter each, or less): the textbook's vanishing gradient, and reported.
-* `LARGEST_STEP` 30, the same from one layer to the layer before: initialisations by fan-in give at most √2, a pooling
-  of 3 × 3 gives 3.
 
-A gradient of exactly 0 has a cause of its own, dead units or a parameter that is 0, and is not called vanishing.
+Those of signal and gradient are in `diagnosis.signals`, those of inputs, labels and weights in `diagnosis.checks`.
 """
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jaxact.diagnosis.edges import Edges
+
 DEAD_SHARE, CERTAINLY_DEAD, FEW_EXAMPLES = 0.5, 0.9, 32
 SATURATED_SHARE = 0.5
-LARGEST_GAIN, SMALLEST_GAIN, LARGEST_STEP = 1e3, 1e-3, 30.0
+LARGEST_STEP, LOST = 30.0, 1 / 200
+FIRST = frozenset({"constant inputs", "equal weights"})
+OF_ITS_OWN = frozenset({"unscaled inputs", "equal labels", "incomplete"})
+"""Causes that come before all else, and findings that none of the others explains."""
 
 REMEDIES = {
     "broken": "lower the learning rate or clip the gradient, start again from the last finite parameters, and look for "
     "0/0, log(0) and overflow",
+    "unsafe derivative": "look behind this layer for a derivative that does not exist where the value does: sqrt, log, "
+    "a power, a norm or a division at 0. Make its argument safe before the function, with a second where or an epsilon "
+    "inside",
     "constant inputs": "check the data pipeline: examples that are all alike carry nothing to learn from",
     "dead": "raise the biases towards 0, initialise anew by He's rule, lower the learning rate, put a normalisation "
     "before the activation, or use one with a slope on both sides (leaky_relu, elu)",
@@ -40,9 +42,23 @@ REMEDIES = {
     "before the activation, or use one that does not saturate (relu)",
     "exploding": "shrink the initial kernels (He's or LeCun's rule by fan-in), normalise, scale residual branches by "
     "1/sqrt(blocks), clip the gradient",
+    "growth": "look at what multiplies or divides there, since no kernel is large (a scale, a gate, a temperature, the "
+    "division by a small norm), or clip the gradient",
     "vanishing": "enlarge the initial kernels (He's rule for relu, LeCun's for tanh), use an activation with slope 1, "
     "residual connections or normalisation",
+    "no gradient": "look at what follows (a flat part of an activation, stop_gradient, round or argmax, a product with "
+    "0), or leave frozen parameters out of the variables",
+    "equal weights": "draw the initial weights at random (He's or LeCun's rule): equal units stay equal",
+    "unscaled inputs": "scale the inputs to mean 0 and standard deviation 1, or to [0, 1], by constants of the "
+    "training set",
+    "equal labels": "shuffle the data before cutting batches, and check how labels are read",
+    "large loss": "scale the inputs, shrink the kernel of the output layer, check that labels and logits count the "
+    "same classes",
+    "incomplete": "diagnose each other output by a function that returns it, and layers in loops by a function that "
+    "applies one of them; remove parameters without use",
 }
+"""The usual remedies by kind of finding; "growth" is for gradients that grow though no kernel is large, "unsafe
+derivative" for those that are broken though the variables are not."""
 
 
 class LayerReport(NamedTuple):
@@ -51,19 +67,27 @@ class LayerReport(NamedTuple):
     Attributes:
         name: where its first parameter is in the variables.
         activation: what follows it: a name from the program or the caller's hint, "linear", or "?" (not elementwise).
-        units: entries of its last axis.
+        units: columns of its kernel, channels of its convolution or entries of its normalisation's scale.
         negative: share of negative pre-activations.
         saturated: share of cases with |φ'| below 5 % of its supremum; NaN without a bounded elementwise slope.
         sparsity: share of outputs of the activation that are exactly 0.
         broken: share of pre-activations that are NaN or infinite.
-        dead: share of units with φ' = 0 in every case.
-        nearly_dead: share of units active in at most 1 % of the cases.
-        gain: norm of the output's gradient by this pre-activation over that by the last one.
+        dead: share of units with |φ'| below 0.1 % of its supremum in every case.
+        nearly_dead: share of units with more than that in some cases, but in at most 1 % of them.
+        gain: norm of the output's gradient by this pre-activation over that by the last one; by the last ones
+            together, where several layers feed the output.
         gain_error: standard error of that estimate.
-        attenuation: gain over that of the next layer, the factor on the way back from there; NaN for the last.
+        attenuation: norm of the gradient over that by the layers that this one feeds, together; NaN before the output.
         gradient: √E‖∂loss/∂h‖² over the examples; NaN without labels.
         kernel_gradient: ‖∂loss/∂W‖_F of the mean loss; NaN without labels.
         saturates: whether the activation is flat on both sides (sigmoid, tanh), so that `saturated` is a fault.
+        kernel_deviation: standard deviation of the kernel's entries; NaN without a kernel, as the next three.
+        kernel_he: what He's rule gives it, √(2/fan-in).
+        kernel_scale: root mean square of the entries over the smaller of LeCun's √(1/fan-in) and Glorot's
+            √(2/(fan-in + fan-out)).
+        passed: standard deviation of h over the cases over the root mean square of what the kernel multiplies.
+        spread: root mean square over the units of the standard deviation of h over the cases.
+        broken_gradient: share of gradients that are NaN or infinite though the pre-activation is finite.
     """
 
     name: str
@@ -81,14 +105,21 @@ class LayerReport(NamedTuple):
     gradient: float
     kernel_gradient: float
     saturates: bool
+    kernel_deviation: float = math.nan
+    kernel_he: float = math.nan
+    kernel_scale: float = math.nan
+    passed: float = math.nan
+    spread: float = math.nan
+    broken_gradient: float = 0.0
 
 
 class Verdict(NamedTuple):
     """One finding.
 
     Attributes:
-        kind: "broken", "constant inputs", "dead", "dead outputs", "saturated", "exploding" or "vanishing".
-        layer: the layer it is about; "" for the inputs.
+        kind: "broken", "constant inputs", "unscaled inputs", "equal labels", "equal weights", "dead", "dead outputs",
+            "saturated", "exploding", "vanishing", "no gradient", "large loss" or "incomplete".
+        layer: the layer it is about; "" where it is about none.
         number: what was measured.
         limit: what it exceeds or falls below.
         text: the finding in words.
@@ -106,99 +137,112 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    layers: Sequence[LayerReport], *, outputs: int, examples: int, constant: bool, broken: tuple[str, int]
+    layers: Sequence[LayerReport],
+    edges: Edges,
+    *,
+    outputs: int,
+    examples: int,
+    broken: tuple[str, int],
+    signals: Sequence[Verdict] = (),
+    checks: Sequence[Verdict] = (),
 ) -> list[Verdict]:
     """The findings, causes first.
 
     Args:
         layers: in the order in which they are computed.
+        edges: which of them feeds which; what lies on another path has a cause of its own.
         outputs: entries of the network's output; the last layer is the output layer if it has as many units.
         examples: size of the batch.
-        constant: whether all examples are the same.
         broken: the first leaf of the variables with entries that are NaN or infinite, and how many it has.
+        signals: what `diagnosis.signals` finds, the growth of gradients first.
+        checks: what `diagnosis.checks` finds in inputs, labels, loss, weights and reach.
     """
-    if broken[1] or any(layer.broken > 0 for layer in layers):
+    if broken[1] or any(layer.broken > 0 or layer.broken_gradient > 0 for layer in layers):
         return [_broken(layers, *broken)]  # no other number means anything
+    stopped = _stopped(layers, outputs, examples)
+    found = [*stopped, *signals]
+    if stopped and signals and _before(signals[0], stopped[0], layers):
+        found = [*signals, *stopped]  # a kernel this large saturates or kills what comes after it
+    first = [check for check in checks if check.kind in FIRST or _explains(check, found)]
+    found = [*first, *found, *(check for check in checks if check not in first)]
+    if not found:
+        return []
+    cause = found[0]
     order = {layer.name: index for index, layer in enumerate(layers)}
-    stopped = _stopped(layers, DEAD_SHARE if examples >= FEW_EXAMPLES else CERTAINLY_DEAD)
-    if layers[-1].units == outputs and examples >= FEW_EXAMPLES and layers[-1].name not in {v.layer for v in stopped}:
-        stopped += _dead_outputs(layers[-1])
-    growing = _gradients(layers, {verdict.layer for verdict in stopped if verdict.kind == "saturated"})
-    found = [*stopped, *growing]
-    if (
-        stopped
-        and growing
-        and growing[0].limit == LARGEST_STEP
-        and order[growing[0].layer] + 1 < order[stopped[0].layer]
-    ):
-        found = [*growing, *stopped]  # a kernel this large saturates or kills what comes after it
-    if constant:
-        found = [_verdict("constant inputs", "", 1, 2, f"all {examples} examples are the same"), *found]
-    return [
-        verdict if _independent(verdict, found[0]) else verdict._replace(because=found[0].layer or "the inputs")
-        for verdict in sorted(found, key=lambda verdict: not _independent(verdict, found[0]))
-    ]
+    near = edges.connected(order[cause.layer]) if cause.layer in order else frozenset(order.values())
+    elsewhere = {name for name, index in order.items() if index not in near}
+    own = [verdict for verdict in found if _independent(verdict, cause) or verdict.layer in elsewhere]
+    return [*own, *(v._replace(because=cause.layer or "the inputs") for v in found if v not in own)]
+
+
+def _before(growing: Verdict, stopped: Verdict, layers: Sequence[LayerReport]) -> bool:
+    """Whether a gradient grows at a layer before the first one that is dead or saturated."""
+    order = {layer.name: index for index, layer in enumerate(layers)}
+    return growing.limit == LARGEST_STEP and order[growing.layer] + 1 < order[stopped.layer]
+
+
+def _explains(check: Verdict, found: Sequence[Verdict]) -> bool:
+    """Whether inputs that are far too large come first: they saturate layers and enlarge the loss."""
+    return check.kind == "unscaled inputs" and not any(v.kind in ("dead", "dead outputs", "vanishing") for v in found)
 
 
 def _independent(verdict: Verdict, cause: Verdict) -> bool:
     """Whether a finding is a cause of its own: a layer that is dead after a dead one may only have lost its input."""
-    return verdict is cause or verdict.kind == cause.kind == "saturated"
+    if verdict is cause or verdict.kind == cause.kind == "saturated":
+        return True
+    if verdict.kind == "no gradient":
+        return cause.kind not in FIRST
+    return verdict.limit == LOST or verdict.kind in OF_ITS_OWN
 
 
-def _verdict(kind: str, layer: str, number: float | int, limit: float | int, text: str) -> Verdict:
-    return Verdict(kind, layer, float(number), float(limit), text, REMEDIES[kind])
+def finding(kind: str, layer: str, number: float | int, limit: float | int, text: str, remedy: str = "") -> Verdict:
+    """A finding with the remedy of its kind, or of another one."""
+    return Verdict(kind, layer, float(number), float(limit), text, REMEDIES[remedy or kind])
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row, the first eight of them."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
 
 
 def _broken(layers: Sequence[LayerReport], leaf: str, entries: int) -> Verdict:
     first = next((layer for layer in layers if layer.broken > 0), None)
     if entries:
         text = f"{entries} entries of {leaf} are NaN or infinite"
-        return _verdict("broken", first.name if first else leaf, entries, 0, text)
-    assert first is not None
+        return finding("broken", first.name if first else leaf, entries, 0, text)
+    if first is None:
+        return _broken_gradient(layers)
     text = f"{first.broken:.1%} of the pre-activations of {first.name} are NaN or infinite though the variables are not"
-    return _verdict("broken", first.name, first.broken, 0, text)
+    return finding("broken", first.name, first.broken, 0, text)
 
 
-def _stopped(layers: Sequence[LayerReport], limit: float) -> list[Verdict]:
-    found = []
-    for layer in layers:
+def _broken_gradient(layers: Sequence[LayerReport]) -> Verdict:
+    """The last layer that NaN reaches on its way back is the one where it arises."""
+    last = [layer for layer in layers if layer.broken_gradient > 0][-1]
+    share = last.broken_gradient
+    text = f"{share:.1%} of the gradients of {last.name} ({last.activation}) are NaN or infinite though it is finite"
+    return finding("broken", last.name, share, 0, text, "unsafe derivative")
+
+
+def _stopped(layers: Sequence[LayerReport], outputs: int, examples: int) -> list[Verdict]:
+    enough = examples >= FEW_EXAMPLES
+    found, limit = [], DEAD_SHARE if enough else CERTAINLY_DEAD
+    for index, layer in enumerate(layers):
+        last = index == len(layers) - 1 and layer.units == outputs
+        most = 0.0 if last and enough else limit
         if layer.saturates and layer.saturated > SATURATED_SHARE:
             text = f"{layer.saturated:.0%} of the outputs of {layer.name} ({layer.activation}) are on the flat parts"
-            found.append(_verdict("saturated", layer.name, layer.saturated, SATURATED_SHARE, text))
-        elif layer.dead > limit and not layer.saturates:
-            text = (
-                f"{layer.dead:.0%} of the units of {layer.name} ({layer.activation}) pass no gradient for any example"
-            )
-            found.append(_verdict("dead", layer.name, layer.dead, limit, text))
+            found.append(finding("saturated", layer.name, layer.saturated, SATURATED_SHARE, text))
+        elif layer.dead > most and not layer.saturates:
+            units = f"{layer.dead:.0%} of the units of {layer.name} ({layer.activation})"
+            text = f"{units} pass next to no gradient for any example"
+            dead = finding("dead", layer.name, layer.dead, most, text)
+            found.append(_dead_outputs(layer, most) if last else dead)
     return found
 
 
-def _dead_outputs(last: LayerReport) -> list[Verdict]:
-    if not last.dead > 0 or last.saturates:
-        return []
+def _dead_outputs(last: LayerReport, limit: float) -> Verdict:
     lost = f"{round(last.dead * last.units)} of the {last.units} outputs"
-    text = f"{lost} ({last.name}, {last.activation}) pass no gradient for any example and cannot learn"
-    return [_verdict("dead outputs", last.name, last.dead, 0, text)]
-
-
-def _gradients(layers: Sequence[LayerReport], saturated: set[str]) -> list[Verdict]:
-    found = []
-    largest = max(layers, key=lambda layer: _or_zero(layer.gain))
-    # The kernel that saturates a layer also enlarges the step into it: one finding, not two.
-    pairs = [pair for pair in zip(layers[:-1], layers[1:], strict=True) if pair[1].name not in saturated]
-    before, after = max(pairs, key=lambda pair: _or_zero(pair[0].attenuation), default=(layers[0], layers[0]))
-    if LARGEST_STEP < before.attenuation < math.inf:
-        text = f"the gradient grows {before.attenuation:.3g} times on its way back from {after.name} to {before.name}"
-        found.append(_verdict("exploding", before.name, before.attenuation, LARGEST_STEP, text))
-    elif largest.gain > LARGEST_GAIN:
-        text = f"the gradient is {largest.gain:.3g} times as large at {largest.name} as at the last layer"
-        found.append(_verdict("exploding", largest.name, largest.gain, LARGEST_GAIN, text))
-    first = layers[0]
-    if 0 < first.gain < SMALLEST_GAIN:
-        text = f"the gradient at {first.name} is {first.gain:.2g} of that at the last layer"
-        found.append(_verdict("vanishing", first.name, first.gain, SMALLEST_GAIN, text))
-    return found
-
-
-def _or_zero(number: float) -> float:
-    return 0.0 if math.isnan(number) else number
+    text = f"{lost} ({last.name}, {last.activation}) pass next to no gradient for any example and cannot learn"
+    return finding("dead outputs", last.name, last.dead, limit, text)

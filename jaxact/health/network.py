@@ -52,7 +52,8 @@ def network_health(
     the first two arguments.
 
     Args:
-        network: (examples, {}) → (logits, pre-activations), on a batch.
+        network: (examples, {}) → (logits, pre-activations), on a batch; `propagation.batched` makes one of a network of
+            one example and keeps the order of its layers.
         phis: the activation of every layer by name. Layers not named are left out, but for the last.
         images: the set.
         chunk: examples at a time; with 1,000, 60,000 examples need no more memory than 1,000.

@@ -21,6 +21,14 @@ from jaxact.meanfield.dead import (
     log_dead_probability,
     sigmoid_attenuation_bound,
 )
+from jaxact.meanfield.groups import (
+    GroupState,
+    InputGroups,
+    first_state,
+    group_dead_probability,
+    input_groups,
+    next_state,
+)
 from jaxact.meanfield.initialisers import INITIALISERS, Init, initialiser, stack_inits
 from jaxact.meanfield.maps import (
     Moments,
@@ -36,6 +44,12 @@ from jaxact.meanfield.quadrature import Phi, expectation, pair_expectation
 from jaxact.meanfield.stack import InputStatistics, StackPrediction, input_statistics, predict_stack
 
 __all__ = [
+    "next_state",
+    "input_groups",
+    "group_dead_probability",
+    "first_state",
+    "InputGroups",
+    "GroupState",
     "INITIALISERS",
     "FixedPoint",
     "Init",

@@ -55,7 +55,7 @@ def expectation(g: NumpyFunction, q: SupportsFloat, kinks: Sequence[float] = ())
     scale = np.sqrt(check_variance("q", q))
     centres = _centres(kinks)
     if scale == 0:
-        return _finite(g, np.zeros(1))[..., 0]
+        return finite_values(g, np.zeros(1))[..., 0]
 
     def estimate(level: int, order: int) -> tuple[Value, Value]:
         offsets = _offsets(_REACH * scale, level)
@@ -63,7 +63,7 @@ def expectation(g: NumpyFunction, q: SupportsFloat, kinks: Sequence[float] = ())
         breaks = np.unique(np.clip(np.concatenate([_GAUSSIAN_BREAKS, marks]), -_REACH, _REACH))
         z, weights = panel_rule(breaks, order, level)
         weights = weights * _density(z)
-        values = _finite(g, scale * z)
+        values = finite_values(g, scale * z)
         return values @ weights, np.abs(values) @ weights
 
     return converge(estimate, levels=5, what="E[g(√q Z)]")
@@ -99,7 +99,7 @@ def pair_expectation(g: NumpyFunction, q: SupportsFloat, c: SupportsFloat, kinks
     def estimate(level: int, order: int) -> tuple[Value, Value]:
         a, b, weights = _plane_rule(alpha, beta, centres, sign * centres, order, level)
         x1, y = alpha * a + beta * b, alpha * a - beta * b
-        values = _finite(g, x1) * _finite(g, sign * y)
+        values = finite_values(g, x1) * finite_values(g, sign * y)
         flat = values.reshape(*values.shape[:-2], -1)
         return flat @ weights.ravel(), np.abs(flat) @ weights.ravel()
 
@@ -183,7 +183,12 @@ def _subdivided_legendre(order: int, level: int) -> tuple[np.ndarray, np.ndarray
     return (middles[:, None] + nodes / pieces).ravel(), np.tile(weights / pieces, pieces)
 
 
-def _finite(g: NumpyFunction, x: np.ndarray) -> np.ndarray:
+def finite_values(g: NumpyFunction, x: np.ndarray) -> np.ndarray:
+    """Evaluate g in float64.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
     values = np.asarray(g(x), dtype=np.float64)
     if not np.all(np.isfinite(values)):
         raise ValueError(f"the activation is not finite on [{x.min():.3g}, {x.max():.3g}]: a mean field needs it to be")

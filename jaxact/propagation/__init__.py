@@ -14,6 +14,7 @@ from jaxact.propagation.network import (
     Affine,
     Network,
     Nonlinearity,
+    batched,
     full_batch_statistics,
     layer_shapes,
     mlp_affine,
@@ -22,6 +23,7 @@ from jaxact.propagation.network import (
     no_perturbation,
     nonlinearity,
     per_unit,
+    wide,
 )
 from jaxact.propagation.partial_norms import Estimate, apjn, average, chain_apjn, hutchinson_apjn
 from jaxact.propagation.spectra import Spectrum, spectrum, summarise_spectrum
@@ -40,6 +42,7 @@ __all__ = [
     "apjn",
     "attenuation",
     "average",
+    "batched",
     "between",
     "chain_apjn",
     "full_batch_statistics",
@@ -67,4 +70,5 @@ __all__ = [
     "spectrum",
     "summarise_spectrum",
     "sum_over_chunks",
+    "wide",
 ]

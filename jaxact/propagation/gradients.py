@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxact import metrics
 from jaxact.propagation.chunks import sum_over_chunks
-from jaxact.propagation.network import Network, no_perturbation
+from jaxact.propagation.network import Network, no_perturbation, wide
 
 Loss = Callable[[Array, Array], Array]
 
@@ -21,7 +21,7 @@ class Gradients(NamedTuple):
         loss: mean loss (nats for the cross-entropy).
         layers: per layer, in the network's own order, √mean_n ‖∂ℓ_n/∂h_n^l‖², the root mean square over the examples
             of the norm of the gradient by the pre-activations.
-        params: the gradient of the mean loss by the parameters, in their own structure.
+        params: the gradient of the mean loss by the parameters, in their own structure; in float32 at least.
     """
 
     loss: Float[Array, ""]
@@ -64,7 +64,7 @@ def loss_gradients(
     Args:
         network_of: parameters → network of a batch of examples, for instance
             `lambda params: mlp_network(model, {"params": params, "batch_stats": stats}, which)`; a network of one
-            example is made one of a batch by `jax.vmap`.
+            example is made one of a batch by `batched`.
         params: the parameters.
         images: the examples.
         labels: their classes.
@@ -80,12 +80,12 @@ def loss_gradients(
 
     def total(params: Any, shift: dict[str, Array], rows: tuple[Array, Array]) -> Array:
         logits, _ = network_of(params)(rows[0], shift)
-        return jax.vmap(loss)(logits, rows[1]).sum()
+        return jax.vmap(loss)(wide(logits), rows[1]).sum()
 
     def of_chunk(rows: tuple[Array, Array]) -> Any:
         zeros = no_perturbation(network_of(params), rows[0])
         value, (by_params, by_layer) = jax.value_and_grad(total, argnums=(0, 1))(params, zeros, rows)
-        return value, jnp.stack([jnp.sum(by_layer[name] ** 2) for name in zeros]), by_params
+        return value, jnp.stack([jnp.sum(wide(by_layer[name]) ** 2) for name in zeros]), jax.tree.map(wide, by_params)
 
     value, squares, by_params = sum_over_chunks(of_chunk, (images, labels), chunk)
     mean = jax.tree.map(lambda leaf: leaf / examples, by_params)
@@ -94,7 +94,7 @@ def loss_gradients(
 
 def norms(tree: Any) -> Any:
     """The Frobenius norm of every leaf: of the gradient of every kernel and bias."""
-    return jax.tree.map(lambda leaf: jnp.sqrt(jnp.sum(leaf**2)), tree)
+    return jax.tree.map(lambda leaf: jnp.sqrt(jnp.sum(wide(leaf) ** 2)), tree)
 
 
 def spectral_norm(kernel: Float[Array, "inputs units"]) -> Float[Array, ""]:

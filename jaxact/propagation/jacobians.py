@@ -13,7 +13,7 @@ from jaxact.propagation.network import Network, check_layers, layer_shapes, no_p
 
 
 def jacobian(
-    fn: Callable[[Array], Array], x: Float[Array, "..."], *, chunk: int | None = None
+    fn: Callable[[Array], Array], x: Float[Array, "..."], *, chunk: int | None = None, backward: bool = False
 ) -> Float[Array, "outputs inputs"]:
     """∂fn/∂x as a matrix, by rows (reverse mode) or columns (forward mode), whichever are fewer.
 
@@ -24,8 +24,9 @@ def jacobian(
         x: where to take the derivative; any shape.
         chunk: rows or columns computed at a time; all at once if None. It bounds the intermediate results, which the
             feature maps of a convolution make large, not the matrix itself.
+        backward: by rows in any case, for functions that have no derivative in forward mode (`jax.custom_vjp`).
     """
-    if x.size < jax.eval_shape(fn, x).size:
+    if not backward and x.size < jax.eval_shape(fn, x).size:
         _, push = jax.linearize(fn, x)
         return _map(lambda i: push(_unit(i, x)).ravel(), x.size, chunk).T
     y, pull = jax.vjp(fn, x)

@@ -200,10 +200,33 @@ def _inputs_of(model: MLP, variables: Any, which: Array, layer: int) -> Callable
     return lambda images: network(images, {})[0]
 
 
+def batched(network: Network) -> Network:
+    """A network of one example as one of a batch; `jax.vmap` alone would sort its layers by name."""
+
+    def of_batch(x: Array, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        names: list[str] = []
+
+        def one(x: Array, shifts: Mapping[str, Array]) -> tuple[Array, list[Array]]:
+            logits, hidden = network(x, shifts)
+            names[:] = hidden
+            return logits, list(hidden.values())
+
+        logits, values = jax.vmap(one)(x, dict(perturbations))
+        return logits, dict(zip(names, values, strict=True))
+
+    return of_batch
+
+
+def wide(x: Array) -> Array:
+    """An array in float32 at least: sums, norms and singular values of half precision are taken there."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def layer_shapes(network: Network, x: Array) -> dict[str, jax.ShapeDtypeStruct]:
     """Names, in the network's own order, and shapes of the pre-activations for an input such as `x`; runs nothing.
 
-    JAX sorts dictionary keys ("layer10" before "layer2"), so an order read from a transformed function is not this one.
+    JAX sorts dictionary keys ("layer10" before "layer2"): the order of a network that `jax.jit` or `jax.vmap` made is
+    lost, that of `batched` is kept.
     """
     names: list[str] = []
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from jaxact.propagation.chain import Chain, backward_products
 from jaxact.propagation.jacobians import partial_jacobian
-from jaxact.propagation.network import Network, layer_shapes, no_perturbation
+from jaxact.propagation.network import Network, layer_shapes, no_perturbation, wide
 
 
 class Estimate(NamedTuple):
@@ -89,7 +89,7 @@ def hutchinson_apjn(network: Network, x: Float[Array, "..."], key: Key[Array, ""
             like = zeros[names[later]]
             v = jax.random.rademacher(jax.random.fold_in(key, later), like.shape, like.dtype)
             gradients = pull(zeros | {names[later]: v})[0]
-            return jnp.stack([jnp.sum(gradients[name] ** 2) / like.size for name in names])
+            return jnp.stack([jnp.sum(wide(gradients[name]) ** 2) / like.size for name in names])
 
         return jnp.stack([row(later) for later in range(len(names))])
 
