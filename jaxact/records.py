@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxact import files, record_fields
 from jaxact.config import Config
+from jaxact.console import one_line
 from jaxact.record import Record
 from jaxact.record_archive import MAX_BYTES, MAX_SEEDS, Archive, Header, checksum, pack
 from jaxact.record_fields import ARRAYS, AXES, HISTORY, PROBES
@@ -142,10 +143,10 @@ def _read(path: Path) -> Record:
     except (OSError, SchemaError):
         raise
     except Exception as error:  # whatever the readers of archives, arrays and JSON raise at bytes of any kind
-        reason = " ".join((str(error) or type(error).__name__).split())[:200]
+        reason = one_line(str(error) or type(error).__name__)[:200]
         raise RecordError(f"{path}: not a jaxact record ({reason}): move it away or train it again") from error
     if problem:
-        raise RecordError(f"{path}: {problem}: move it away or train it again")
+        raise RecordError(f"{path}: {one_line(problem)}: move it away or train it again")
     return record
 
 
