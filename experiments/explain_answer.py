@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.explain_evidence import FAILING, Case, Verdict
+from experiments.explain_pooled import bracketed, distinct_lost, pooled_share
 from experiments.interventions_report import Effect, with_interval
 
 TOLD = {
@@ -50,8 +51,8 @@ def _verdict(verdicts: Sequence[Verdict]) -> str:
 
 def _lost(evidence: Evidence) -> list[str]:
     own = [evidence.cases[v.name] for v in evidence.verdicts]
-    fields = ("lost_at_start", "lost_dead", "lost_inactive", "never")
-    at_start, dead, inactive, lost = (sum(int(getattr(c, field).sum()) for c in own) for field in fields)
+    lost = sum(int(c.never.sum()) for c in own)
+    at_start, dead, inactive = (_share(own, field) for field in ("lost_at_start", "lost_dead", "lost_inactive"))
     classes, runs = own[0].record.config.widths[-1], sum(len(c.never) for c in own)
     which = f"The {len(own)} endings" if len(own) == len(FAILING) else f"{len(own)} of the {len(FAILING)} endings"
     saturated = (
@@ -64,9 +65,11 @@ def _lost(evidence: Evidence) -> list[str]:
     return [
         f"{which} in (sigmoid, relu) never predict {span([v.lost for v in evidence.verdicts], '.1f')} of the {classes} "
         f"classes on average ({span(_first(own), '.1f')} after the first epoch already). Of the {lost} lost classes of "
-        f"all {runs} runs, {percent(inactive, lost)} have an output unit that is off for at least 99 % of the test set "
-        f"({percent(dead, lost)} one that is off for all of it), and {percent(at_start, lost)} had one that was dead "
+        f"all {runs} runs, {inactive} have an output unit that is off for at least 99 % of the test set "
+        f"({dead} one that is off for all of it), and {at_start} had one that was dead "
         f"at initialisation.",
+        f"The {lost} are {distinct_lost(own)} distinct classes of a seed, since all combinations draw the same kernels "
+        "from it; intervals of shares are over seeds.",
         saturated,
     ]
 
@@ -98,9 +101,10 @@ def _effect(evidence: Evidence, name: str) -> str:
     )
 
 
-def percent(part: int, whole: int) -> str:
-    """A share in whole percent."""
-    return f"{100 * part / max(whole, 1):.0f} %"
+def _share(cases: Sequence[Case], part: str) -> str:
+    """Share of the lost classes in whole percent, with its interval over seeds."""
+    found = pooled_share(cases, part, "never")
+    return f"{100 * found.value:.0f} %{bracketed(found, '.0f', 100)}"
 
 
 def _first(cases: Sequence[Case]) -> list[float]:

@@ -65,6 +65,11 @@ class Case(NamedTuple):
         return self.record.config.name
 
     @property
+    def dead_start(self) -> np.ndarray:
+        """[seeds] outputs dead at initialisation."""
+        return self.dead[:, 0]
+
+    @property
     def agreement(self) -> np.ndarray:
         """[seeds] whether dead outputs and classes never predicted differ by at most one after the last epoch."""
         return np.abs(self.never - self.dead[:, -1]) <= 1

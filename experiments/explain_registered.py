@@ -9,10 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.explain_evidence import FAILING, Case
+from experiments.explain_pooled import (
+    bracketed,
+    dead_at_start,
+    distinct_dead,
+    lost_and_accuracy,
+    pooled_mean,
+    pooled_share,
+)
 from experiments.interventions_report import Effect
 from jaxact.config import parse_seeds
+from jaxact.findings import PERCENT
 from jaxact.records import Record
-from jaxact.statistics import bootstrap_mean, healthy_sd_bounds, r_squared, sd_interval, spearman
+from jaxact.statistics import healthy_sd_bounds, sd_interval, spearman
 
 FILE = Path(__file__).with_name("registered.toml")
 SHA256 = "cbd12338db744fc49916d2c97a78a4ddabb323b9a8346572adcdd8d00608f10f"
@@ -98,6 +107,10 @@ def _failing(runs: Runs) -> list[Case] | None:
     return found if len(found) == len(FAILING) else None
 
 
+def _seeds(cases: Sequence[Case]) -> int:
+    return len(np.unique(np.concatenate([case.record.seeds for case in cases])))
+
+
 def _held(held: bool, numbers: str) -> Outcome:
     return Outcome("holds" if held else "fails", numbers)
 
@@ -114,12 +127,7 @@ def ranks(runs: Runs) -> Outcome:
     c = np.array([case.predicted_correlation for case in cases])
     accuracy = np.array([case.accuracy.mean() for case in cases])
     found = spearman(c, accuracy, np.random.default_rng(0))
-    return _held(found.rho <= -0.8, f"rho = {found.rho:.3f} [{found.low:.3f}, {found.high:.3f}]")
-
-
-def line_r_squared(x: np.ndarray, y: np.ndarray) -> float:
-    """R² of the least-squares line of y on x."""
-    return r_squared(y, np.polyval(np.polyfit(x, y, 1), x))
+    return _held(found.rho <= -0.8, f"rho = {found.rho:.3f}, no interval: the combinations share their seeds")
 
 
 def explains(runs: Runs) -> Outcome:
@@ -127,9 +135,9 @@ def explains(runs: Runs) -> Outcome:
     cases = _relu_outputs(runs)
     if cases is None:
         return _missing("all 16 combinations with a ReLU output")
-    never, accuracy = (np.concatenate([getattr(case, field) for case in cases]) for field in ("never", "accuracy"))
-    found = line_r_squared(never.astype(float), accuracy)
-    return _held(found >= 0.98, f"R² = {found:.4f} over {len(never)} runs")
+    found, runs_used = lost_and_accuracy(cases), sum(len(case.never) for case in cases)
+    told = f"R² = {found.value:.4f}{bracketed(found, '.4f')} over {runs_used} runs of {_seeds(cases)} seeds"
+    return _held(found.value >= 0.98, told)
 
 
 def centring(runs: Runs) -> Outcome:
@@ -158,12 +166,14 @@ def deviations(runs: Runs) -> Outcome:
     cases, failing = _relu_outputs(runs), _failing(runs)
     if cases is None or failing is None:
         return _missing("all 16 combinations with a ReLU output")
-    wrong = []
+    rng, wrong = np.random.default_rng(0), []
     healthy = [case for case in cases if case.predicted_dead < 0.001]
     sound = {case.name for case in healthy}
     for case in [*healthy, *failing]:
         bounds = healthy_sd_bounds(float(case.accuracy.mean()), int(case.record.arrays["test_predicted"][0, 0].sum()))
-        sd, low, high = sd_interval(case.accuracy)
+        sd, low, high = sd_interval(case.accuracy, rng=rng, bounds=PERCENT)
+        if np.isnan(low):
+            return Outcome("undecided", f"{len(case.accuracy)} runs of {case.name} are too few for an interval")
         meets = low <= max(bounds) and high >= min(bounds)
         if (case.name in sound and not meets) or (case.name not in sound and low <= max(bounds)):
             wrong.append(f"{case.name} {sd:.2f} [{low:.2f}, {high:.2f}], bounds {min(bounds):.2f} to {max(bounds):.2f}")
@@ -176,8 +186,9 @@ def lost_are_dead(runs: Runs) -> Outcome:
     failing = _failing(runs)
     if failing is None:
         return _missing("the four failing combinations")
-    agree = np.concatenate([case.agreement for case in failing])
-    return _held(bool(agree.mean() >= 0.95), f"{agree.sum()} of {len(agree)} runs, share {agree.mean():.3f}")
+    agree, found = np.concatenate([case.agreement for case in failing]), pooled_mean(failing, "agreement")
+    told = f"{agree.sum()} of {len(agree)} runs of {_seeds(failing)} seeds, share {found.value:.3f}"
+    return _held(bool(agree.mean() >= 0.95), told + bracketed(found, ".3f"))
 
 
 def stay_dead(runs: Runs) -> Outcome:
@@ -186,7 +197,9 @@ def stay_dead(runs: Runs) -> Outcome:
     if failing is None:
         return _missing("the four failing combinations")
     stayed, dead = sum(case.stayed.sum() for case in failing), sum(case.dead[:, 0].sum() for case in failing)
-    return _held(bool(stayed >= 0.9 * dead), f"{stayed} of {dead} outputs, share {stayed / max(dead, 1):.3f}")
+    share = bracketed(pooled_share(failing, "stayed", "dead_start"), ".3f")
+    told = f"{stayed} of {dead} outputs ({distinct_dead(failing)} distinct units), share {stayed / max(dead, 1):.3f}"
+    return _held(bool(stayed >= 0.9 * dead), told + share)
 
 
 def counts(runs: Runs) -> Outcome:
@@ -196,7 +209,9 @@ def counts(runs: Runs) -> Outcome:
         return _missing("the four failing combinations")
     rng, told, held = np.random.default_rng(0), [], True
     for case in failing:
-        mean, low, high = bootstrap_mean(case.dead[:, 0].astype(float), rng)
+        mean, low, high = dead_at_start(case, rng)
+        if np.isnan(low):
+            return Outcome("undecided", f"{len(case.accuracy)} runs of {case.name} are too few for an interval")
         held &= low <= case.predicted_dead <= high
         told.append(f"{case.name} {mean:.2f} [{low:.2f}, {high:.2f}], predicted {case.predicted_dead:.2f}")
     return _held(held, "; ".join(told))

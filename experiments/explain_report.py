@@ -11,13 +11,14 @@ import numpy as np
 from experiments import explain_figures, explain_registered, interventions, interventions_report, record_folders
 from experiments.explain_answer import Evidence, answered, span
 from experiments.explain_evidence import FAILING, RULE, Case, case, judge
+from experiments.explain_pooled import bracketed, dead_at_start, lost_and_accuracy
 from experiments.explain_protocols import by_protocol
 from experiments.outcome import machines
 from experiments.table import aligned
 from jaxact import claims, records
 from jaxact.config import Config
 from jaxact.records import Record
-from jaxact.statistics import bootstrap_mean, spearman
+from jaxact.statistics import spearman
 
 
 def gather(found: Mapping[str, Record], options: argparse.Namespace) -> Evidence:
@@ -139,11 +140,8 @@ def _or_dash(value: float, form: str) -> str:
 def _ladder(evidence: Evidence) -> str:
     own = [c for c in evidence.cases.values() if c.record.config.activations[-1] == "relu"]
     never, accuracy = (np.concatenate([getattr(c, field) for c in own]) for field in ("never", "accuracy"))
-    fit = (
-        f"R² = {explain_registered.line_r_squared(never.astype(float), accuracy):.4f}"
-        if np.ptp(never) and np.ptp(accuracy)
-        else "no spread"
-    )
+    found = lost_and_accuracy(own)
+    fit = "no spread" if np.isnan(found.value) else f"R² = {found.value:.4f}{bracketed(found, '.4f')}"
     counts = {k: accuracy[never == k] for k in np.unique(never).tolist()}
     rows = [["classes lost", "runs", "mean accuracy", "min", "max"]]
     rows += [[str(k), str(len(a)), f"{a.mean():.2f}", f"{a.min():.2f}", f"{a.max():.2f}"] for k, a in counts.items()]
@@ -162,16 +160,15 @@ def _theory(evidence: Evidence) -> str:
         found = spearman(c, np.array([one.accuracy.mean() for one in own]), rng)
         lines.append(
             f"Over the {len(own)} combinations with a ReLU output the predicted correlation of the output "
-            f"pre-activations ranks the mean accuracy with Spearman's rho = {found.rho:.3f} [{found.low:.3f}, "
-            f"{found.high:.3f}]."
+            f"pre-activations ranks the mean accuracy with Spearman's rho = {found.rho:.3f}. It has no "
+            "interval: the combinations share their seeds, and none that was tried covers 95 %."
         )
     rows = [
         ["configuration", "seeds", "accuracy", "lost", "c predicted", "c measured", "dead predicted", "dead at start"]
     ]
     rows[0] += ["95 %", "dead at end", "chi product"]
     for one in sorted(evidence.cases.values(), key=lambda one: (-one.predicted_dead, one.name)):
-        dead = one.dead[:, 0].astype(float)
-        mean, low, high = bootstrap_mean(dead, rng) if len(dead) > 1 else (float(dead[0]), np.nan, np.nan)
+        mean, low, high = dead_at_start(one, rng)
         rows.append([one.name, str(len(one.accuracy)), f"{one.accuracy.mean():.2f}", f"{one.never.mean():.2f}"])
         rows[-1] += [f"{one.predicted_correlation:.4f}", f"{one.correlation.mean():.4f}", f"{one.predicted_dead:.2g}"]
         rows[-1] += [

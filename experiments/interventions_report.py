@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 UNCHANGED = "unchanged"
 COLUMNS = (
     "Accuracy: percent of the test set after the last epoch, mean over seeds. Effect: mean paired difference in "
-    "points, BCa interval. Never predicted: classes, of 10, after the last epoch. Dead: outputs with slope 0 on the "
+    "points, 95 % interval over seeds where there is one: not of fewer than 4 seeds; wider where the differences are "
+    "unlike a normal sample, from their bounds of ±100 alone. A failure rarer than the seeds can show is in none. "
+    "Never predicted: classes, of 10, after the last epoch. Dead: outputs with slope 0 on the "
     "whole test set. c: correlation of the output pre-activations of two images, at the start. Saturated: share of the "
     "last hidden layer's pre-activations with a slope below 5 % of its maximum, at the start. Gradient 1/L: gradient "
     "norm at the first layer's pre-activations over that at the output's, at the start. Means over seeds; – where "
@@ -139,10 +141,10 @@ def effects(study: "Study", lookup: Callable[["Study", Config], Record | None] =
 
 
 def paired(differences: np.ndarray, rng: np.random.Generator) -> Estimate:
-    """The mean with its BCa interval; one seed has a difference, but no interval (NaN)."""
+    """The mean of differences of percentages with its interval; fewer than 4 seeds have none (NaN)."""
     if len(differences) < 2:
         return Estimate(float(differences.mean()), np.nan, np.nan)
-    return bootstrap_mean(differences, rng)
+    return bootstrap_mean(differences, rng, bounds=(-100, 100))
 
 
 def with_interval(estimate: Estimate) -> str:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.explain_evidence import judge
+from experiments.explain_pooled import can_die, distinct_lost
 from experiments.interventions import INTERVENTIONS
 from experiments.interventions_report import Effect
 from experiments.report_inside import control_of
-from experiments.report_outcome import Outcome, Row, can_die, laddered, order
+from experiments.report_outcome import Outcome, Row, laddered, order
 from experiments.report_records import Grid, title_of
 from experiments.report_shapes import Table
 from experiments.table import counted
@@ -184,7 +185,7 @@ def _classes(found: Outcome) -> list[str]:
 
 def _outputs(failing: Sequence[Row]) -> list[str]:
     lost = sum(int(row.case.never.sum()) for row in failing)
-    mortal = [row for row in failing if can_die(row)]
+    mortal = [row for row in failing if can_die(row.case)]
     if not lost:
         return []
     if not mortal:
@@ -207,6 +208,9 @@ def _outputs(failing: Sequence[Row]) -> list[str]:
         f"images, "
         f"{100 * start / lost:.0f} % had one that was dead before the first step{rest}."
     ]
+    if len(failing) > 1:
+        distinct = distinct_lost([row.case for row in failing])
+        told.append(f"These are {lost} classes of runs, {distinct} of a seed: all combinations draw its kernels.")
     known = [row for row in mortal if np.isfinite(row.case.predicted_dead)]
     if known:
         expected, seen = (

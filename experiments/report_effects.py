@@ -26,7 +26,8 @@ HEADER = (
 NOTE = (
     "Means over the seeds that both have. Accuracy: percent after the last epoch, a diverged seed counted as "
     "chance. Effect: "
-    "mean paired difference in points with its 95 % interval (BCa). Dead: outputs with slope 0 on the whole test set; "
+    "mean paired difference in points with its 95 % interval, – with fewer than 4 seeds. Dead: outputs with slope 0 on "
+    "the whole test set; "
     "–: batch norm has not seen any data yet."
 )
 
@@ -74,7 +75,9 @@ def _effect_row(e: Effect) -> list[str]:
         s for field in ("never", "dead_start", "dead_end") for s in (getattr(e.before, field), getattr(e.after, field))
     ]
     accuracy = [f"{e.before.accuracy:.2f}", f"{e.after.accuracy:.2f}"]
-    shown = [f"{v:+.2f}" for v in numbers] + ["–" if np.isnan(v) else f"{v:.2f}" for v in states]
+    shown = ["–" if np.isnan(v) else f"{v:+.2f}" for v in numbers] + [
+        "–" if np.isnan(v) else f"{v:.2f}" for v in states
+    ]
     return [e.base.name, e.intervention, str(len(e.seeds)), *accuracy, *shown]
 
 
@@ -99,7 +102,7 @@ def _effects_figure(found: Sequence[Effect]) -> Figure:
         panels.append(Panel(base, "points", "", [zero, dots], limits, categories=names))
     return Figure(
         "interventions", "Effect of changing one thing",
-        "Mean paired difference with its 95 % interval (BCa), interventions by their mean effect. "
+        "Mean paired difference with its 95 % interval (none of fewer than 4 seeds), interventions by mean effect. "
         "Change of the accuracy: right of 0 it repairs; an interval across 0 shows no effect at this number of seeds.",
         f"Effects of {len(names)} interventions on {len(bases)} combinations, from {names[0]} (largest) to "
         f"{names[-1]}.",
@@ -117,7 +120,7 @@ def interactions(grid: Grid, found: Outcome) -> Section:
     ], 1).reshape(len(grid.seeds), *map(len, grid.levels))  # fmt: skip
     factors = grid.labels
     try:
-        split = decompose(table, factors, np.random.default_rng(0))
+        split = decompose(table, factors)
     except ValueError as error:
         return Section("interactions", title, missing=f"No decomposition: {error}.")
     shares = [
@@ -125,7 +128,8 @@ def interactions(grid: Grid, found: Outcome) -> Section:
         for c in split.components
     ]
     note = (
-        "Functional ANOVA of the accuracies, the noise of the seeds removed; intervals resample whole seeds. A "
+        "Functional ANOVA of the accuracies, the noise of the seeds removed; intervals leave out whole seeds, none "
+        "with fewer than 9. A "
         "main effect is what a layer's activation does on average over the others; an interaction is what only the "
         "pair does. The estimates are unbiased, so that one of a share near 0 can be below 0."
     )
@@ -188,7 +192,7 @@ def _measured(grid: Grid, split: Decomposition, table: np.ndarray) -> tuple[list
 def _estimated(table: np.ndarray, factors: tuple[int, ...]) -> _Points:
     effect = _per_seed(table, factors)
     mean = effect.mean(0)
-    found = _estimates(effect.reshape(len(effect), -1))
+    found = _estimates(effect.reshape(len(effect), -1), _largest(mean.shape))
     low, high = (np.array([getattr(e, end) for e in found]) for end in ("low", "high"))
     none = np.full(mean.shape, np.nan)
     return _Points(factors, mean, *((v.reshape(mean.shape) if found else none) for v in (low, high)))
@@ -202,7 +206,7 @@ def _points(grid: Grid, effects: Sequence[_Points]) -> Table:
             levels = " × ".join(grid.levels[k][i] for k, i in zip(effect.factors, place, strict=True))
             numbers = (effect.mean[place], effect.low[place], effect.high[place])
             rows.append([name, levels, *("–" if np.isnan(v) else f"{v:+.2f}" for v in numbers)])
-    note = "Points of accuracy, means over the seeds with their 95 % intervals (BCa)."
+    note = "Points of accuracy, means over the seeds with their 95 % intervals; none of fewer than 4 seeds."
     head = ("effect", "activations", "points", "low", "high")
     return Table("effects", "Effects in points, with intervals", head, rows, note)
 
@@ -268,10 +272,15 @@ def _keep(table: np.ndarray, factors: tuple[int, ...]) -> np.ndarray:
     return table.mean(tuple(a for a in range(1, table.ndim) if a - 1 not in factors), keepdims=True)
 
 
-def _estimates(effect: np.ndarray) -> list[Estimate]:
+def _largest(levels: Sequence[int]) -> float:
+    """Most points that an effect of accuracies from 0 to 100 can have: 100 · 2^(factors − 1) · ∏ (1 − 1/levels)."""
+    return float(100 * 2 ** (len(levels) - 1) * np.prod([1 - 1 / n for n in levels]))
+
+
+def _estimates(effect: np.ndarray, largest: float) -> list[Estimate]:
     """Interval of every level over the seeds; none of a single seed."""
     rng = np.random.default_rng(0)
-    return [bootstrap_mean(values, rng) for values in effect.T] if len(effect) > 1 else []
+    return [bootstrap_mean(values, rng, bounds=(-largest, largest)) for values in effect.T] if len(effect) > 1 else []
 
 
 def others(grid: Grid) -> Section | None:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from experiments.explain_evidence import FAILING, RULE, is_study, judge
+from experiments.explain_pooled import dead_at_start
 from experiments.report_outcome import Outcome, Row, order
 from experiments.report_records import Grid
 from experiments.report_runs import colours_of
 from experiments.report_shapes import SYMBOLS, Dots, Figure, Line, Panel, Table
-from jaxact.statistics import bootstrap_mean
 
 HIGHLIGHTED = 4
 SMALLEST = 1e-12
@@ -150,9 +150,8 @@ def theory(found: Outcome) -> Figure | None:
         style = (output, color[output], 0.85, 7, symbol[output], [row.name for row in own])
         c = [row.case.predicted_correlation for row in own]
         means = [row.case.dead[:, 0].mean() for row in own]
-        ends = [bootstrap_mean(r.case.dead[:, 0].astype(float), rng) if len(r.accuracy) > 1 else None for r in own]
-        low = [e.low if e else m for e, m in zip(ends, means, strict=True)]
-        high = [e.high if e else m for e, m in zip(ends, means, strict=True)]
+        ends = [dead_at_start(row.case, rng) for row in own]
+        low, high = ([getattr(e, end) for e in ends] for end in ("low", "high"))
         dead.append(Dots([row.case.predicted_dead for row in own], means, *style, low, high))
         aligned.append(Dots(c, [row.case.correlation.mean() for row in own], *style))
         accuracy.append(Dots(c, [row.summary.mean for row in own], *style))
@@ -166,7 +165,8 @@ def theory(found: Outcome) -> Figure | None:
     ]  # fmt: skip
     return Figure(
         "theory", "Predicted before training, measured after",
-        "On the grey line theory is right; intervals: 95 %, over seeds. The more alike all inputs look to the "
+        "On the grey line theory is right; intervals: 95 %, over seeds, none of fewer than 4. "
+        "The more alike all inputs look to the "
         "output units "
         "(correlation near 1), the more of these are on one side of 0 for every input, which kills a ReLU. Whether "
         "other "

@@ -10,7 +10,7 @@ from experiments.explain_evidence import Case
 from experiments.outcome import ranked_row
 from experiments.report_records import Grid
 from experiments.report_shapes import Table
-from jaxact import activations, claims
+from jaxact import claims
 from jaxact.records import Record
 from jaxact.statistics import Summary, r_squared, summarize
 
@@ -183,12 +183,3 @@ def cells(row: Row) -> list[str]:
     start, end = (f"{dead[:, i].mean():.2f}" for i in (0, -1))
     failed = str(int(row.failed.sum()))
     return [name, seeds, mean, sd, low, high, failed, lost, at_chance, start, shown, end, diverged]
-
-
-def can_die(row: Row) -> bool:
-    """Whether an output unit of the configuration can have slope 0 on a whole test set.
-
-    Of a function that the catalogue does not hold only the runs tell.
-    """
-    entries = [activations.known(half) for half in row.record.config.activations[-1].split("+")]
-    return any(entry.can_die for entry in entries if entry) or (None in entries and bool(row.case.dead.any()))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.explain_evidence import ladder
-from experiments.explain_registered import line_r_squared
+from experiments.explain_pooled import line_r_squared
 from experiments.report_outcome import Outcome, Row, laddered, order
 from experiments.report_records import Grid
 from experiments.report_shapes import COLOURS, SYMBOLS, Dots, Figure, Line, Panel

@@ -13,7 +13,15 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from jaxact.published import PublishedTable, applied_activations, pool_architectures
-from jaxact.statistics import Summary, holm, permutation_test, prediction_interval, summarize
+from jaxact.statistics import (
+    Summary,
+    holm,
+    passes_for_normal,
+    permutation_test,
+    prediction_interval,
+    summarize,
+)
+from jaxact.statistics.intervals import LEAST_RUNS
 
 _HEADER = "configuration|our seeds|mean|sd|min|max|their runs|their mean|their sd|difference|p|p Holm|verdict"
 
@@ -52,6 +60,8 @@ def compare(
 
     Rows with two or more independent runs on both sides get an exact permutation test, Holm-adjusted over those rows.
     A single run has no spread to test with: it is placed in the other side's range and normal prediction interval.
+    There is none of fewer than `LEAST_RUNS` runs, nor of runs unlike a normal sample, as where some fail. Holm's
+    correction holds although the configurations share their seeds.
 
     Args:
         ours: ``{configuration: test accuracy per seed in percent}``, NaN for a diverged seed.
@@ -80,7 +90,8 @@ def compare(
     for (name, mine, published, count), p, p_holm in zip(pairs, p_values.tolist(), adjusted.tolist(), strict=True):
         our, their = summarize(mine), summarize(published)
         row = ComparisonRow(name, our, their, count, our.mean - their.mean, p, p_holm, verdict="")
-        rows.append(row._replace(verdict=_verdict(row, tests, alpha)))
+        normal = passes_for_normal(mine[~np.isnan(mine)] if our.n > their.n else published)
+        rows.append(row._replace(verdict=_verdict(row, tests, alpha, normal)))
     return tuple(rows)
 
 
@@ -135,16 +146,16 @@ def _p_value(
     return permutation_test(finite, theirs, rng).p_value
 
 
-def _verdict(row: ComparisonRow, tests: int, alpha: float) -> str:
+def _verdict(row: ComparisonRow, tests: int, alpha: float, normal: bool) -> str:
     ours, theirs = row.ours, row.theirs
     if ours.n == 0:
         return f"all our {ours.n_nan} seeds diverged"
     if ours.n == theirs.n == 1:
         return "one run each: no test"
     if theirs.n == 1:
-        return f"one published run: {_place(theirs.mean, ours, 'our', 'seeds', alpha)}"
+        return f"one published run: {_place(theirs.mean, ours, 'our', 'seeds', alpha, normal)}"
     if ours.n == 1:
-        return f"one seed of ours: {_place(ours.mean, theirs, 'the published', 'runs', alpha)}"
+        return f"one seed of ours: {_place(ours.mean, theirs, 'the published', 'runs', alpha, normal)}"
     if row.p_holm < alpha:
         return f"differs: ours {abs(row.difference):.2f} {'higher' if row.difference > 0 else 'lower'}"
     # Full separation is one split of all, or two where the groups are of equal size and may change places.
@@ -154,13 +165,16 @@ def _verdict(row: ComparisonRow, tests: int, alpha: float) -> str:
     return "no difference found"
 
 
-def _place(value: float, others: Summary, whose: str, what: str, alpha: float) -> str:
-    low, high = prediction_interval(others, 1 - alpha)
+def _place(value: float, others: Summary, whose: str, what: str, alpha: float, normal: bool) -> str:
     side = "within" if others.minimum <= value <= others.maximum else "above" if value > others.maximum else "below"
+    placed = f"{side} {whose} {others.n} {what}"
+    if others.n < LEAST_RUNS:
+        return f"{placed}, too few for a prediction interval"
+    if not normal:
+        return f"{placed}, which are unlike a normal sample: no prediction interval"
+    low, high = prediction_interval(others, 1 - alpha)
     inside = "inside" if low <= value <= high else "outside"
-    return (
-        f"{side} {whose} {others.n} {what}, {inside} their {1 - alpha:.0%} prediction interval {low:.2f} to {high:.2f}"
-    )
+    return f"{placed}, {inside} their {1 - alpha:.0%} prediction interval {low:.2f} to {high:.2f}"
 
 
 def _number(value: float, spec: str = ".2f") -> str:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxact.statistics import Estimate, bootstrap_mean
-from jaxact.statistics.intervals import bca
+from jaxact.statistics import Estimate, bootstrap_mean, sd_interval
 
-RUNS_FOR_AN_INTERVAL = 3
+PERCENT = (0.0, 100.0)
+"""Bounds of an accuracy."""
 
 
 class Finding(NamedTuple):
@@ -20,9 +20,11 @@ class Finding(NamedTuple):
 
 
 def below(values: Float[np.ndarray, " runs"], limit: float) -> bool | None:
-    """Whether the mean is below `limit`, None where its 95 % interval holds it; fewer than 3 runs have no interval."""
-    mean, low, high = interval(values)
-    return None if low < limit <= high else mean < limit
+    """Whether the mean is below `limit`, None where its 95 % interval holds it or there is none."""
+    _, low, high = interval(values)
+    if low >= limit:
+        return False
+    return True if high < limit else None
 
 
 def reaches(values: Float[np.ndarray, " runs"], limit: float) -> bool | None:
@@ -31,19 +33,15 @@ def reaches(values: Float[np.ndarray, " runs"], limit: float) -> bool | None:
 
 
 def interval(values: Float[np.ndarray, " runs"]) -> Estimate:
-    """The mean with its 95 % interval; fewer than 3 runs are taken at their word."""
-    if len(values) < RUNS_FOR_AN_INTERVAL:
-        return Estimate(*[float(values.mean())] * 3)
-    return bootstrap_mean(values.astype(float), np.random.default_rng(0))
+    """The mean with its 95 % interval; a single run is taken at its word, 2 or 3 are too few for an interval (NaN)."""
+    if len(values) == 1:
+        return Estimate(*[float(values[0])] * 3)
+    return bootstrap_mean(values.astype(float), np.random.default_rng(0), bounds=PERCENT)
 
 
 def spread(values: Float[np.ndarray, " runs"]) -> Estimate:
-    """The standard deviation (ddof 1) with its BCa bootstrap interval; fewer than 3 runs are taken at their word."""
-    if len(values) < RUNS_FOR_AN_INTERVAL:
-        return Estimate(*[float(values.std(ddof=1))] * 3)
-    return bca(
-        (values.astype(float),), lambda x, axis: np.std(x, axis=axis, ddof=1), np.random.default_rng(0), 0.95, 9999
-    )
+    """The standard deviation (ddof 1) with its 95 % interval; 2 or 3 runs are too few for one (NaN)."""
+    return sd_interval(values.astype(float), rng=np.random.default_rng(0), bounds=PERCENT)
 
 
 def all_of(answers: Sequence[bool | None]) -> str:
@@ -55,7 +53,7 @@ def all_of(answers: Sequence[bool | None]) -> str:
 
 def apart(upper: Sequence[Estimate], lower: Sequence[Estimate]) -> str:
     """Whether all of `upper` lie above all of `lower`, as far as their intervals tell."""
-    if min(one.low for one in upper) > max(one.high for one in lower):
+    if np.min([one.low for one in upper]) > np.max([one.high for one in lower]):  # never where one is NaN
         return "true"
     return "false" if any(a.high < b.low for a in upper for b in lower) else "undecided"
 

@@ -60,12 +60,15 @@ def test_configuration_whose_seeds_all_diverged_has_a_defined_row():
 
 def test_single_published_run_is_placed_and_not_tested():
     table = load_table("cifar10_mlp")
-    rows = compare({"relu-relu-relu": [50.0, 51.0, 52.0], "relu-relu-tanh": [60.0, 60.1, 60.2]}, table)
+    ours = {"relu-relu-relu": [50.0, 51.0, 52.0, 51.0], "relu-relu-tanh": [60.0, 60.1, 60.2, 60.1]}
+    rows = compare(ours | {"relu-relu-sigmoid": [50.0, 51.0, 52.0], "relu-relu-selu": [10.0] * 8 + [50.0]}, table)
     assert all(np.isnan(row.p_value) and np.isnan(row.p_holm) for row in rows)
-    # 51 ± 4.3027 · 1 · √(4/3): Student's t with two degrees of freedom
-    inside = "one published run: within our 3 seeds, inside their 95% prediction interval 46.03 to 55.97"
+    # 51 ± 3.1824 · √(2/3) · √(5/4): Student's t with three degrees of freedom
+    inside = "one published run: within our 4 seeds, inside their 95% prediction interval 48.09 to 53.91"
     assert rows[0].verdict == inside
-    assert rows[1].verdict.startswith("one published run: below our 3 seeds, outside their 95% prediction interval")
+    assert rows[1].verdict.startswith("one published run: below our 4 seeds, outside their 95% prediction interval")
+    assert rows[2].verdict.endswith("our 3 seeds, too few for a prediction interval")
+    assert rows[3].verdict.endswith("our 9 seeds, which are unlike a normal sample: no prediction interval")
 
 
 def test_our_single_seed_is_placed_among_the_published():

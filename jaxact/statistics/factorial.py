@@ -5,8 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
 from jaxact.statistics.checks import require_finite, require_level
+
+LEAST_SEEDS = 9
+"""With fewer there is no interval of the shares: on recorded runs it covered 85 % at 4 and 5 seeds."""
 
 
 class VarianceShare(NamedTuple):
@@ -55,18 +59,18 @@ def decompose(
     or common to them, as it is when every cell uses the same seeds. Such an estimate of an absent effect scatters about
     0 and may be negative. A single seed gives the plain mean squares, noise included.
 
-    The intervals resample whole seeds. A resample repeats seeds and so carries their noise; the distribution of its
-    shares is therefore centred on the estimate and widened by √(n/(n−1)).
+    The intervals leave out whole seeds in turn (jackknife, Student's t), so that cells may share their seeds. A
+    bootstrap over the seeds covered 60 to 85 % on recorded runs.
 
     Args:
         table: One value per seed and cell; first axis seeds, then one axis per factor with its levels.
         factors: Names of the factors, such as ``("layer1", "layer2", "layer3")``.
-        rng: Source of the bootstrap; without it, or with a single seed, the intervals are NaN.
+        rng: Not used any more: the intervals need no random numbers.
         level: Confidence level.
-        resamples: Number of bootstrap resamples.
+        resamples: Not used any more.
 
     Returns:
-        The decomposition.
+        The decomposition; the intervals are NaN with fewer than `LEAST_SEEDS` seeds.
 
     Raises:
         ValueError: Names that do not fit the axes, a factor of one level, a value that is not finite, a level outside
@@ -85,7 +89,7 @@ def decompose(
     grams = np.stack([f.reshape(seeds, -1) @ f.reshape(seeds, -1).T / f[0].size for f in per_seed.values()])
     order_of = np.array([len(subset) for subset in subsets])
     sums = np.stack([order_of == order for order in range(1, len(factors) + 1)]).astype(float)
-    variances = _mean_squares(grams, np.ones((1, seeds)))
+    variances = _mean_squares(grams)
     total = float(variances.sum())
     if total <= 0:
         raise ValueError(f"variance between cells is {total:.3g} after removing seed noise: nothing to decompose")
@@ -93,8 +97,8 @@ def decompose(
     return Decomposition(
         mean=float(table.mean()),
         effects={name: f.mean(axis=0) for name, f in zip(names, per_seed.values(), strict=True)},
-        components=_shares(names, grams, rng, level, resamples),
-        orders=_shares(order_names, np.tensordot(sums, grams, axes=1), rng, level, resamples),
+        components=_shares(names, grams, level),
+        orders=_shares(order_names, np.tensordot(sums, grams, axes=1), level),
         variance=total,
         seed_variance=float(table.var(axis=0, ddof=1).mean()) if seeds > 1 else np.nan,
     )
@@ -116,37 +120,28 @@ def _effects(table: Float[np.ndarray, " seeds *levels"]) -> dict[tuple[int, ...]
     }
 
 
-def _mean_squares(
-    grams: Float[np.ndarray, "effects seeds seeds"], weights: Float[np.ndarray, "resamples seeds"]
-) -> Float[np.ndarray, "resamples effects"]:
-    """Mean square of each effect from products of different draws; plain for a single seed."""
-    seeds = weights.shape[1]
-    products = np.einsum("bs,est,bt->be", weights, grams, weights, optimize=True)
+def _mean_squares(grams: Float[np.ndarray, "effects seeds seeds"]) -> Float[np.ndarray, " effects"]:
+    """Mean square of each effect from products of different seeds; plain for a single seed."""
+    seeds = grams.shape[1]
+    products = grams.sum(axis=(1, 2))
     if seeds == 1:
         return products
-    same = weights @ np.diagonal(grams, axis1=1, axis2=2).T
-    return (products - same) / (seeds * (seeds - 1))
+    return (products - np.trace(grams, axis1=1, axis2=2)) / (seeds * (seeds - 1))
 
 
 def _shares(
-    names: list[str],
-    grams: Float[np.ndarray, "effects seeds seeds"],
-    rng: np.random.Generator | None,
-    level: float,
-    resamples: int,
+    names: list[str], grams: Float[np.ndarray, "effects seeds seeds"], level: float
 ) -> tuple[VarianceShare, ...]:
-    """Variances with their shares and, from several seeds, the bootstrap interval of each share."""
+    """Variances with their shares and, from several seeds, the jackknife interval of each share."""
     seeds = grams.shape[1]
-    variances = _mean_squares(grams, np.ones((1, seeds)))[0]
+    variances = _mean_squares(grams)
     shares = variances / variances.sum()
     low = high = np.full_like(shares, np.nan)
-    if rng is not None and seeds > 1:
-        weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples).astype(float)
-        drawn = _mean_squares(grams, weights)
-        drawn /= drawn.sum(axis=1, keepdims=True)
-        # What the resamples estimate is the table of seed means, noise included.
-        noisy = grams.mean(axis=(1, 2))
-        spread = np.sqrt(seeds / (seeds - 1)) * (drawn - noisy / noisy.sum())
-        low, high = shares + np.quantile(spread, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    if seeds >= LEAST_SEEDS:
+        left = np.array([_mean_squares(np.delete(np.delete(grams, i, 1), i, 2)) for i in range(seeds)])
+        totals = left.sum(axis=1, keepdims=True)
+        pseudo = seeds * shares - (seeds - 1) * left / np.where(totals > 0, totals, np.nan)
+        half = stats.t.ppf((1 + level) / 2, seeds - 1) * pseudo.std(axis=0, ddof=1) / np.sqrt(seeds)
+        low, high = shares - half, shares + half
     columns = zip(names, variances, shares, low, high, strict=True)
     return tuple(VarianceShare(name, *map(float, numbers)) for name, *numbers in columns)
