@@ -27,7 +27,7 @@ class Case(NamedTuple):
     Attributes:
         record: its runs.
         accuracy: percent after the last epoch, chance where a seed diverged.
-        never: classes never predicted after the last epoch.
+        never: classes never predicted after the last epoch, 0 where a seed diverged.
         dead: [seeds, epochs + 1] outputs that are dead on the test set.
         inactive: [seeds, epochs + 1] outputs that are dead or nearly dead, active for at most 1 % of the test set.
         stayed: outputs dead at initialisation and after the last epoch.
@@ -159,12 +159,12 @@ def measured(record: Record) -> Case:
     arrays, output = record.arrays, len(record.config.widths)
     dead, gradients = record.dead(output), arrays["probe_gradient_layers"][:, 0]
     passed = gradients[:, -1] > 0
-    lost = arrays["test_predicted"] == 0
+    lost = record.lost()
     inactive = dead | (arrays["probe_output_negative"] >= 1 - NEARLY_DEAD_SHARE)
     return Case(
         record=record,
         accuracy=accuracies(record),
-        never=record.never_predicted()[:, -1],
+        never=lost[:, -1].sum(-1),
         dead=dead.sum(-1),
         inactive=inactive.sum(-1),
         stayed=(dead[:, 0] & dead[:, -1]).sum(-1),

@@ -63,7 +63,7 @@ def dead_at_start(one: Case, rng: np.random.Generator) -> Estimate:
 
 def distinct_lost(cases: Sequence[Case]) -> int:
     """Classes never predicted after the last epoch, one that several combinations lose with a seed counted once."""
-    return _distinct((c, c.record.arrays["test_predicted"][:, -1] == 0) for c in cases)
+    return _distinct((c, c.record.lost()[:, -1]) for c in cases)
 
 
 def distinct_dead(cases: Sequence[Case]) -> int:

@@ -168,10 +168,9 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
 def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:
     """Train the jobs; a configuration's record is written when its last seed is done and, until then, every minute."""
     from experiments.progress import progress
-    from jaxact import ensemble, records
+    from jaxact import ensemble
 
     plan.out.mkdir(parents=True, exist_ok=True)
-    records.tidy(plan.out, plan.spec.name)
     with progress(len(todo) * plan.configs[0].epochs, plan.spec.name) as bar:
         finished = _Finished(plan, prepared, todo)
         try:
@@ -184,7 +183,6 @@ def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> Non
         finally:
             with stops.held_back():
                 finished.save_rest()
-                records.tidy(plan.out, plan.spec.name)
 
 
 class _Finished:

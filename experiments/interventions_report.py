@@ -13,7 +13,7 @@ from experiments.table import aligned
 from jaxact import records
 from jaxact.config import Config
 from jaxact.records import Record
-from jaxact.statistics import Estimate, bootstrap_mean
+from jaxact.statistics import Estimate, bootstrap_mean, summarize
 
 if TYPE_CHECKING:
     from experiments.interventions import Study
@@ -109,7 +109,7 @@ def state(record: Record) -> State:
     layers, first = len(record.config.widths), min(record.config.batch_norm, default=len(record.config.widths) + 1)
     started = State(
         accuracy=accuracies(record).mean(),
-        never=record.never_predicted()[:, -1].mean(),
+        never=summarize(record.never_predicted()[:, -1]).mean,
         dead_start=dead[:, 0].sum(-1).mean(),
         dead_end=dead[:, -1].sum(-1).mean(),
         correlation=record.arrays["probe_correlation"][:, 0, -1].mean(),

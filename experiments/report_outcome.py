@@ -135,7 +135,7 @@ def laddered(found: Outcome, rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarra
         Measured, expected, R²; None where nothing varies.
     """
     measured = np.concatenate([row.accuracy for row in rows])
-    lost = np.concatenate([row.record.arrays["test_predicted"][:, -1] == 0 for row in rows])
+    lost = np.concatenate([row.record.lost()[:, -1] for row in rows])
     known = np.isfinite(measured)
     measured, lost = measured[known], lost[known]
     whole = measured[~lost.any(1)]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 LOCK = ".lock"
 LOCK_SECONDS = 120.0
@@ -23,14 +24,19 @@ _OWNERLESS = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")  # of version 0.1
 _OWNED = re.compile(r"\.jaxact-(?P<host>.+)-(?P<pid>[0-9]+)-[^-]*\.tmp")
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Write a file atomically: a reader sees the old file or the new one, never a part."""
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, which takes the place of `path` at the end of the block, if that ends well.
+
+    A reader sees the old file or the new one, never a part. What dead processes left beside it is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    tidy(path.parent)
     prefix = f".jaxact-{_host()}-{os.getpid()}-"
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         with suppress(OSError):  # some file systems know no permissions
@@ -39,6 +45,12 @@ def replace(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file atomically, as `replacing` does."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 @contextmanager
@@ -72,10 +84,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def tidy(folder: Path) -> None:
-    """Remove the temporary files that dead processes left in a folder; one of another host when it is a day old.
-
-    To be called where this process itself is writing nothing there.
-    """
+    """Remove the temporary files that dead processes left in a folder; one of another host when it is a day old."""
     for path in folder.glob(".*.tmp"):
         if _abandoned(path):
             with suppress(OSError):  # another user's, or removed by a process that starts at the same time
@@ -86,7 +95,7 @@ def _abandoned(path: Path) -> bool:
     owner = _OWNED.fullmatch(path.name)
     if not owner and not _OWNERLESS.fullmatch(path.name):
         return False
-    if owner and owner["host"] == _host() and (int(owner["pid"]) == os.getpid() or not _alive(int(owner["pid"]))):
+    if owner and owner["host"] == _host() and not _alive(int(owner["pid"])):
         return True
     try:
         return time.time() - path.stat().st_mtime > STALE_SECONDS

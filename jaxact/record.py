@@ -35,9 +35,16 @@ class Record(NamedTuple):
         accuracy = 100.0 * correct / self.arrays["test_predicted"].sum(-1)
         return np.where(np.isfinite(self.arrays["test_loss"]), accuracy, np.nan)
 
+    def lost(self) -> np.ndarray:
+        """[seeds, epochs + 1, classes] whether no test example is assigned to a class; False where none is to any.
+
+        A network whose loss is not finite predicts nothing, so that it loses no class either.
+        """
+        return (self.arrays["test_predicted"] == 0) & np.isfinite(self.arrays["test_loss"])[..., None]
+
     def never_predicted(self) -> np.ndarray:
-        """[seeds, epochs + 1] number of classes that no test example is assigned to."""
-        return (self.arrays["test_predicted"] == 0).sum(-1)
+        """[seeds, epochs + 1] number of classes that are `lost`; NaN where the loss is not finite."""
+        return np.where(np.isfinite(self.arrays["test_loss"]), self.lost().sum(-1), np.nan)
 
     def dead(self, layer: int) -> np.ndarray:
         """[seeds, epochs + 1, units] whether each unit of layer number `layer` (from 1) is dead on the test set."""

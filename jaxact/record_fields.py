@@ -37,8 +37,8 @@ FLAGS = ("probe_dead",)
 AMOUNTS = tuple(name for name in ARRAYS if name not in {*LOSSES, *SHARES, *COUNTS, *FLAGS})
 """Not negative; infinite or NaN only where a network diverges or its numbers leave float32."""
 ROUNDING = 1e-3
-FAR_OUT = 1e12
-"""A mean square from which products of squares may leave float32, so that a ratio of two can be NaN."""
+TINY, FAR_OUT = 1e-30, 1e12
+"""Mean squares and losses beyond which squares leave float32, so that a ratio of two can be anything."""
 DESCRIBED = ("processor", "cores", "backend", "device", "devices", "python", "platform", "strategy", "call_size")
 DESCRIBED += ("xla_flags", "git_commit", "started_utc")
 """What every run says of its machine, as one word, number or null each."""
@@ -90,7 +90,8 @@ def values_problem(arrays: Mapping[str, np.ndarray], config: Config, tested: int
     for name in SHARES:
         if not ((arrays[name] >= 0) & (arrays[name] <= 1 + ROUNDING)).all():
             return f"{name} outside 0 to 1"
-    if (arrays["probe_correlation"] > 1 + ROUNDING).any():
+    large = arrays["probe_mean_square"] > TINY  # of smaller ones, single squares are lost
+    if (large & (arrays["probe_correlation"] > 1 + ROUNDING)).any():
         return "probe_correlation above 1"
     for name in COUNTS:
         if (arrays[name] < 0).any():
@@ -124,7 +125,7 @@ def _finite_problem(arrays: Mapping[str, np.ndarray]) -> str | None:
 
     wild = any_of(arrays["probe_mean_square"] > FAR_OUT) | any_of(arrays["probe_broken"] > 0)
     for name in LOSSES:
-        wild |= any_of(~np.isfinite(arrays[name]))
+        wild |= any_of(~(arrays[name] <= FAR_OUT))
     for name in AMOUNTS:
         wild |= any_of(np.isinf(arrays[name]))
     for name in AMOUNTS:

@@ -37,7 +37,7 @@ def summary(records: Iterable[Record]) -> list[dict[str, str]]:
                 "test_loss": f"{record.arrays['test_loss'][i, -1]:.5f}",
                 "train_loss": f"{record.arrays['train_loss'][i, -1]:.5f}",
                 "train_accuracy": f"{100 * record.arrays['train_accuracy'][i, -1]:.3f}",
-                "classes_never_predicted": "" if diverged[i] else str(never[i]),
+                "classes_never_predicted": "" if diverged[i] else f"{never[i]:.0f}",
                 "diverged": str(int(diverged[i])),
             }
             rows.append(head | run | scores | protocol)

@@ -37,7 +37,6 @@ __all__ = [
     "read",
     "read_all",
     "summary",
-    "tidy",
     "write",
     "write_bytes",
     "write_summary",
@@ -117,12 +116,6 @@ def add(out: Path, record: Record) -> Record:
     return whole
 
 
-def tidy(out: Path, dataset: str) -> None:
-    """Remove what dead processes left beside the records: to be called before a run and after it."""
-    for folder in (out, out / dataset):
-        files.tidy(folder)
-
-
 def read(path: Path) -> Record:
     """Read and check a record; no code that it names is imported.
 
@@ -143,7 +136,8 @@ def _read(path: Path) -> Record:
     except (OSError, SchemaError):
         raise
     except Exception as error:  # whatever the readers of archives, arrays and JSON raise at bytes of any kind
-        reason = one_line(str(error) or type(error).__name__)[:200]
+        text = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        reason = one_line(text)[:200]
         raise RecordError(f"{path}: not a jaxact record ({reason}): move it away or train it again") from error
     if problem:
         raise RecordError(f"{path}: {one_line(problem)}: move it away or train it again")
@@ -154,10 +148,15 @@ def _unpack(path: Path) -> tuple[Record, str | None]:
     """The record and what is wrong with it; any error for what is no record."""
     archive = Archive(path)
     meta = json.loads(archive.text("meta"))
-    schema, digest, told = meta.pop("schema"), meta.pop("digest"), meta.pop("checksum", None)
-    if isinstance(schema, int) and schema != SCHEMA:
+    if not isinstance(meta, dict):
+        raise ValueError("its metadata are no dictionary")
+    schema, told = meta.pop("schema"), meta.pop("checksum", None)
+    if not isinstance(schema, int):
+        raise ValueError(f"schema {schema!r:.40}")
+    if schema != SCHEMA:
         what = f"schema {schema:.6g}, this version reads {SCHEMA}: train it again in another --out"
         raise SchemaError(f"{path}: {what}")
+    digest = meta.pop("digest")
     config = Config.from_dict(fields := meta.pop("config"))
     members = {name: archive.member(name) for name in ("seeds", *ARRAYS)}
     problem = _form_problem({name: member.header for name, member in members.items()}, config)

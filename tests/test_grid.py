@@ -117,8 +117,8 @@ def test_a_run_leaves_a_report_with_command_and_environment(reference):
         "relu-sigmoid-relu",
     ):
         assert part in report
-    assert sorted(path.name for path in reference.iterdir()) == ["digits", "report.md", "summary.csv"]
-    assert len(list((reference / "digits").iterdir())) == 8
+    assert sorted(path.name for path in reference.glob("[!.]*")) == ["digits", "report.md", "summary.csv"]
+    assert len(list((reference / "digits").glob("[!.]*"))) == 8
 
 
 def test_a_rerun_trains_nothing_and_never_loads_jax(reference, run):

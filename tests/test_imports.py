@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted([*(ROOT / "jaxact").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")])
 
 FOUNDATION: dict[str, set[str]] = {
-    **{"functions": set(), "catalogue": set(), "metrics": set(), "console": set()},
-    **{"data": {"console"}, "meanfield": set(), "statistics": set(), "published": set()},
+    **{"functions": set(), "catalogue": set(), "metrics": set(), "console": set(), "files": set()},
+    **{"data": {"console", "files"}, "meanfield": set(), "statistics": set(), "published": set()},
     "activations": {"catalogue"},
     "architectures": {"data"},
     "config": {"activations", "architectures", "layer_names"},

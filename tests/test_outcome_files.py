@@ -28,7 +28,7 @@ def test_training_a_part_again_loses_no_row_of_the_folder(tmp_path):
     assert report.startswith("# out: 8 configurations, 24 runs\n") and report.count("| relu-sigmoid-relu ") == 1
     for part in ("`python -m experiments.grid --seeds 2`", "made up", "abacus", "jax 0.10.2", "| 50.00 |", "3 seeds"):
         assert part in report
-    assert sorted(path.name for path in out.iterdir()) == ["digits", "report.md", "summary.csv"]
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["digits", "report.md", "summary.csv"]
 
 
 def test_a_run_at_another_protocol_keeps_the_rows_of_the_first(tmp_path):
