@@ -139,8 +139,9 @@ def case(record: Record) -> Case:
 
 
 def in_catalogue(config: Config) -> bool:
-    """Whether every activation can be looked up without importing what a record names."""
-    return all(activations.known(half) is not None for name in config.activations for half in halves_of(name))
+    """Whether every layer's activation can be looked up without importing what a record names."""
+    entries = [activations.known(half) for name in config.activations for half in halves_of(name)]
+    return all(entry is not None and entry.kind == "elementwise" for entry in entries)
 
 
 @cache

@@ -154,7 +154,9 @@ def _ladder(evidence: Evidence) -> str:
 
 def _theory(evidence: Evidence) -> str:
     rng, lines = np.random.default_rng(0), []
-    own = [c for c in evidence.cases.values() if c.record.config.activations[-1] == "relu"]
+    cases = sorted(evidence.cases.values(), key=lambda one: (-np.nan_to_num(one.predicted_dead, nan=-1), one.name))
+    known = [c for c in evidence.cases.values() if np.isfinite(c.predicted_correlation)]
+    own = [c for c in known if c.record.config.activations[-1] == "relu"]
     if len(own) >= 5:
         c = np.array([one.predicted_correlation for one in own])
         found = spearman(c, np.array([one.accuracy.mean() for one in own]), rng)
@@ -167,15 +169,16 @@ def _theory(evidence: Evidence) -> str:
         ["configuration", "seeds", "accuracy", "lost", "c predicted", "c measured", "dead predicted", "dead at start"]
     ]
     rows[0] += ["95 %", "dead at end", "chi product"]
-    for one in sorted(evidence.cases.values(), key=lambda one: (-one.predicted_dead, one.name)):
+    for one in cases:
         mean, low, high = dead_at_start(one, rng)
         rows.append([one.name, str(len(one.accuracy)), f"{one.accuracy.mean():.2f}", f"{one.never.mean():.2f}"])
-        rows[-1] += [f"{one.predicted_correlation:.4f}", f"{one.correlation.mean():.4f}", f"{one.predicted_dead:.2g}"]
+        rows[-1] += [_or_dash(one.predicted_correlation, ".4f"), f"{one.correlation.mean():.4f}"]
         rows[-1] += [
+            _or_dash(one.predicted_dead, ".2g"),
             f"{mean:.2f}",
             "–" if np.isnan(low) else f"{low:.2f}–{high:.2f}",
             f"{one.dead[:, -1].mean():.2f}",
-            f"{one.chi.prod():.2g}",
+            _or_dash(one.chi.prod(), ".2g"),
         ]
     lines += [aligned(rows), "![Predicted and measured](theory.png)"]
     return "## Predicted against measured\n\n" + "\n\n".join(lines)

@@ -1,6 +1,5 @@
 """What a record holds: every array with its axes and the values it can have, and every entry of its metadata."""
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -39,6 +38,8 @@ AMOUNTS = tuple(name for name in ARRAYS if name not in {*LOSSES, *SHARES, *COUNT
 ROUNDING = 1e-3
 TINY, FAR_OUT = 1e-30, 1e12
 """Mean squares and losses beyond which squares leave float32, so that a ratio of two can be anything."""
+MAX_SECONDS = 1e8
+"""Longest run: three years. Sums of more need not fit into what the standard library calls a duration."""
 DESCRIBED = ("processor", "cores", "backend", "device", "devices", "python", "platform", "strategy", "call_size")
 DESCRIBED += ("xla_flags", "git_commit", "started_utc")
 """What every run says of its machine, as one word, number or null each."""
@@ -158,7 +159,7 @@ def _run_problem(run: dict[str, Any]) -> str | None:
     seeds, seconds, packages = run.get("seeds"), run.get("seconds"), run.get("packages")
     if not isinstance(seeds, list) or not seeds or not all(_whole(seed, 0) for seed in seeds):
         return "has no seeds"
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_SECONDS:
         return "has no seconds"
     if not isinstance(packages, dict) or not all(isinstance(v, str | None) for v in packages.values()):
         return "has no versions of packages"

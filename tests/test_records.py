@@ -3,7 +3,7 @@
 import csv
 import math
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +183,33 @@ def test_summary_holds_networks_of_different_depth(tmp_path):
     assert (shallow["layer2"], shallow["layer3"], other["layer11"]) == ("tanh", "", "relu")
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *(
+            {"learning_rate": 0.1},
+            {"batch_norm": (1, 2)},
+            {"limit_train": 100},
+            {"widths": (4, 2)},
+            {"output_bias": 1.0},
+        ),
+        *({"optimizer": "adam", "momentum": 0.0}, {"init": "orthogonal"}, {"batch_size": 8}, {"dataset": "mnist"}),
+    ],
+    ids=str,
+)
+def test_summaries_have_the_same_columns_whatever_differs_in_the_folder(tmp_path, changed):
+    """So that joined tables never mix protocols: every field of the configuration is in every row."""
+    plain, other = make([0]), make([0], replace(CONFIG, **changed))
+    for name, found in (("alone", [plain]), ("mixed", [plain, other])):
+        records.write_summary(tmp_path / f"{name}.csv", records.summary(found))
+    (alone,), (one, two) = rows_of(tmp_path / "alone.csv"), rows_of(tmp_path / "mixed.csv")
+    assert alone in (one, two) and list(alone) == list(one)
+    assert set(alone) >= {field.name for field in fields(Config)} - {"activations"}
+    row = next(row for row in (one, two) if row["digest"] == other.config.digest)
+    for name, value in changed.items():
+        assert row[name] == (" ".join(map(str, value)) if isinstance(value, tuple) else str(value)) != alone[name]
+
+
 def test_a_diverged_seed_is_counted_and_its_neighbours_are_untouched():
     record = make([0, 1, 2, 3])
     record.arrays["test_loss"][1, -1] = np.nan
@@ -196,6 +223,20 @@ def test_a_diverged_seed_is_counted_and_its_neighbours_are_untouched():
     assert (rows[1]["test_loss"], rows[2]["train_loss"]) == ("nan", "inf")
     accuracy = record.test_accuracy()
     assert np.isnan(accuracy[1, -1]) and np.isnan(accuracy[3, 0]) and not np.isnan(accuracy[0]).any()
+
+
+def test_a_network_that_predicts_nothing_loses_no_class():
+    """NaN logits have their largest at class 0, so that the counts say that all others are lost."""
+    record = make([0, 1, 2])
+    record.arrays["test_predicted"][1, 1:] = [10, 0]
+    record.arrays["test_loss"][1, 1:] = np.nan
+    for i in range(3):
+        for epoch in range(3):
+            broken = bool(np.isnan(record.arrays["test_loss"][i, epoch]))
+            gone = [not broken and int(n) == 0 for n in record.arrays["test_predicted"][i, epoch]]
+            assert record.lost()[i, epoch].tolist() == gone
+            np.testing.assert_equal(record.never_predicted()[i, epoch], np.nan if broken else sum(gone))
+    assert record.never_predicted()[0].any()
 
 
 def test_a_later_field_at_its_default_leaves_the_digest_as_it_was():

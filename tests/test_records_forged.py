@@ -121,6 +121,8 @@ FORGED = {
     "seeds of no run": (of_the_run("seeds", [7]), "that no run"),
     "seconds that are none": (of_the_run("seconds", "long"), "no seconds"),
     "endless seconds": (of_the_run("seconds", 1e400), "no seconds"),
+    "seconds of centuries": (of_the_run("seconds", 1e15), "no seconds"),
+    "seconds beyond any float": (of_the_run("seconds", 10**400), "no seconds"),
     "a data set in another folder": (
         lambda members, meta: meta["config"].update(dataset="../../etc"),
         "digest|data set|not a jaxact",
