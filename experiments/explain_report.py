@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import explain_figures, explain_registered, interventions, interventions_report
+from experiments import explain_figures, explain_registered, interventions, interventions_report, record_folders
 from experiments.explain_answer import Evidence, answered, span
 from experiments.explain_evidence import FAILING, RULE, Case, case, judge
 from experiments.explain_pooled import bracketed, dead_at_start, lost_and_accuracy
@@ -43,12 +43,7 @@ def _effects(study: interventions.Study, options: argparse.Namespace) -> list[in
     folders = [folder for folder in map(Path, (*options.records, options.interventions)) if folder.is_dir()]
 
     def lookup(study: interventions.Study, config: Config) -> Record | None:
-        merged = None
-        for folder in folders:
-            record = records.find(folder, config)
-            merged = records.merge(merged, record) if record else merged
-        merged = merged.subset(study.seeds) if merged else None
-        return merged if merged is not None and len(merged.seeds) else None
+        return record_folders.lookup(folders, config, study.seeds, [])  # `_audit` reads them all and names the bad ones
 
     return interventions_report.effects(study, lookup)
 
@@ -65,17 +60,19 @@ def write(found: Mapping[str, Record], options: argparse.Namespace, out: Path, c
             f"the records hold none of {', '.join(FAILING)}: train them with python -m experiments.grid "
             f"--dataset {options.dataset} --configs '*-sigmoid-relu' --out {options.records[0]}"
         )
-    answer = answered(evidence)
+    answer, left_out = answered(evidence), list[str]()
+    audit = _audit(options, left_out)
     sections = [
         "# Why ReLU after sigmoid fails",
         answer,
         _setting(evidence, command),
+        "\n".join(f"- Left out: {line}." for line in left_out),
         _verdicts(evidence),
         _ladder(evidence),
         _theory(evidence),
         _interventions(evidence),
         _registered(found, options),
-        _audit(options),
+        audit,
     ]
     out.mkdir(parents=True, exist_ok=True)
     explain_figures.draw(evidence.cases, evidence.effects, out)
@@ -83,7 +80,8 @@ def write(found: Mapping[str, Record], options: argparse.Namespace, out: Path, c
     if evidence.effects:
         _csv(out / "effects.csv", interventions_report.tidy(evidence.effects))
     records.write_text(out / "report.md", "\n\n".join(section for section in sections if section) + "\n")
-    return f"{answer}\n\nreport.md, its figures and tables are in {out}"
+    told = "".join(f"left out: {line}\n" for line in left_out)
+    return f"{answer}\n\n{told}report.md, its figures and tables are in {out}"
 
 
 def _setting(evidence: Evidence, command: str) -> str:
@@ -156,7 +154,9 @@ def _ladder(evidence: Evidence) -> str:
 
 def _theory(evidence: Evidence) -> str:
     rng, lines = np.random.default_rng(0), []
-    own = [c for c in evidence.cases.values() if c.record.config.activations[-1] == "relu"]
+    cases = sorted(evidence.cases.values(), key=lambda one: (-np.nan_to_num(one.predicted_dead, nan=-1), one.name))
+    known = [c for c in evidence.cases.values() if np.isfinite(c.predicted_correlation)]
+    own = [c for c in known if c.record.config.activations[-1] == "relu"]
     if len(own) >= 5:
         c = np.array([one.predicted_correlation for one in own])
         found = spearman(c, np.array([one.accuracy.mean() for one in own]), rng)
@@ -169,15 +169,16 @@ def _theory(evidence: Evidence) -> str:
         ["configuration", "seeds", "accuracy", "lost", "c predicted", "c measured", "dead predicted", "dead at start"]
     ]
     rows[0] += ["95 %", "dead at end", "chi product"]
-    for one in sorted(evidence.cases.values(), key=lambda one: (-one.predicted_dead, one.name)):
+    for one in cases:
         mean, low, high = dead_at_start(one, rng)
         rows.append([one.name, str(len(one.accuracy)), f"{one.accuracy.mean():.2f}", f"{one.never.mean():.2f}"])
-        rows[-1] += [f"{one.predicted_correlation:.4f}", f"{one.correlation.mean():.4f}", f"{one.predicted_dead:.2g}"]
+        rows[-1] += [_or_dash(one.predicted_correlation, ".4f"), f"{one.correlation.mean():.4f}"]
         rows[-1] += [
+            _or_dash(one.predicted_dead, ".2g"),
             f"{mean:.2f}",
             "–" if np.isnan(low) else f"{low:.2f}–{high:.2f}",
             f"{one.dead[:, -1].mean():.2f}",
-            f"{one.chi.prod():.2g}",
+            _or_dash(one.chi.prod(), ".2g"),
         ]
     lines += [aligned(rows), "![Predicted and measured](theory.png)"]
     return "## Predicted against measured\n\n" + "\n\n".join(lines)
@@ -225,8 +226,8 @@ def _full(config: Config) -> bool:
     return config.epochs == 10 and config.limit_train is None
 
 
-def _audit(options: argparse.Namespace) -> str:
-    ours = by_protocol([Path(folder) for folder in (*options.records, options.interventions)])
+def _audit(options: argparse.Namespace, left_out: list[str]) -> str:
+    ours = by_protocol([Path(folder) for folder in (*options.records, options.interventions)], left_out)
     rows = [["claim", "published figures", "numbers", "our runs", "our numbers"]]
     for a in claims.audit(ours):
         rows.append([a.claim.statement, a.published.verdict, a.published.numbers, a.ours.verdict, a.ours.numbers])

@@ -6,6 +6,8 @@ Submodules load on first use, so that `import jaxact` loads neither JAX nor anyt
 from importlib import import_module
 from typing import Any
 
+from jaxact import interrupts
+
 __version__ = "0.1.0"
 _MODULES = frozenset(
     {"activations", "comparison", "config", "data", "functions", "metrics", "ensemble", "models", "published"}
@@ -14,6 +16,7 @@ _MODULES = frozenset(
 )
 _FUNCTIONS = {"diagnose": "diagnosis"}
 __all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
+interrupts.one_line_while_loading()
 
 
 def __getattr__(name: str) -> Any:

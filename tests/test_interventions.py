@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from record_examples import make
 
-from experiments import interventions, interventions_report
+from experiments import explain_evidence, interventions, interventions_report
 from experiments.interventions import INTERVENTIONS, groups, make_study, parser
 from jaxact import activations, records
 from jaxact.config import Config
@@ -19,7 +19,7 @@ from jaxact.config import Config
 ROOT = Path(__file__).resolve().parent.parent
 BASE = Config(activations=("relu", "sigmoid", "relu"))
 META = dict.fromkeys(("processor", "cores", "backend", "device", "devices", "python", "strategy", "call_size"), "?")
-META |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}}
+META |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}, "seconds": 1.0, "started_utc": "2026"}
 
 
 def study(tmp_path, *options):
@@ -105,6 +105,18 @@ def test_what_batch_norm_hides_at_the_start_is_left_out():
     assert missing == [set(), start, start | {"saturated"}]
 
 
+def test_a_diverged_seed_is_at_chance_and_loses_no_class():
+    """Two of three seeds have numbers; the others' classes, by a plain loop."""
+    one = make([0, 1, 2], BASE)
+    one.arrays["test_predicted"][1, -1] = [10_000] + [0] * 9
+    one.arrays["test_loss"][1, -1] = np.nan
+    lost = [sum(int(n) == 0 for n in one.arrays["test_predicted"][i, -1]) for i in (0, 2)]
+    assert interventions_report.state(one).never == sum(lost) / 2
+    assert interventions_report.accuracies(one)[1] == 10
+    measured = explain_evidence.measured(one)
+    assert (measured.never[1], measured.lost_dead[1], measured.lost_inactive[1]) == (0, 0, 0)
+
+
 def test_one_seed_has_a_difference_and_no_interval():
     found = interventions_report.paired(np.array([3.0]), np.random.default_rng(0))
     assert found.value == 3 and np.isnan(found.low) and interventions_report.with_interval(found) == "+3.0"
@@ -112,10 +124,6 @@ def test_one_seed_has_a_difference_and_no_interval():
 
 def test_a_report_is_written(tmp_path):
     s = study(tmp_path, "--configs", "relu-sigmoid-relu", "--only", "centred", "linear", "--seeds", "3")
-    meta = {
-        key: "?" for key in ("processor", "cores", "backend", "device", "devices", "python", "strategy", "call_size")
-    }
-    meta |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}}
     for offset, config in enumerate([s.base[0], s.changed["centred"][0], s.changed["linear"][0]]):
         record = make([0, 1, 2], config, offset)
         records.write(

@@ -3,7 +3,7 @@
 import csv
 import math
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ def test_a_crash_before_the_replacement_leaves_the_old_record_and_nothing_else(t
     def crash(*_):
         raise OSError("power cut")
 
-    monkeypatch.setattr(records.os, "replace", crash)
+    monkeypatch.setattr(os, "replace", crash)
     with pytest.raises(OSError, match="power cut"):
         records.write(tmp_path, make([0, 1, 2]))
     assert path.read_bytes() == before
@@ -56,7 +56,7 @@ def test_an_interrupt_while_writing_leaves_no_temporary(tmp_path, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(records.os, "fsync", interrupt)
+    monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         records.write(tmp_path, make([0]))
     assert list((tmp_path / "digits").iterdir()) == []
@@ -69,7 +69,7 @@ def test_the_record_appears_under_its_name_only_when_complete(tmp_path, monkeypa
         sizes.append((Path(target).exists(), records.read(Path(source)).seeds.tolist()))
         replace(source, target)
 
-    monkeypatch.setattr(records.os, "replace", watch)
+    monkeypatch.setattr(os, "replace", watch)
     records.write(tmp_path, make([4, 5]))
     assert sizes == [(False, [4, 5])]
 
@@ -158,6 +158,8 @@ def test_summary_against_numbers_worked_by_hand(tmp_path):
         **{"dataset": "digits", "configuration": "relu-tanh", "layer1": "relu", "layer2": "tanh"},
         **{"seed": "1", "epochs": "2", "test_accuracy": "50.00", "test_loss": "1.25000", "train_loss": "1.25000"},
         **{"train_accuracy": "44.444", "classes_never_predicted": "1", "diverged": "0", "digest": CONFIG.digest},
+        **{"widths": "3 2", "batch_norm": "", "init": "torch_default", "optimizer": "sgd", "learning_rate": "0.01"},
+        **{"momentum": "0.5", "batch_size": "32", "limit_train": "", "output_bias": "0.0", "architecture": "mlp"},
     }
 
 
@@ -181,6 +183,33 @@ def test_summary_holds_networks_of_different_depth(tmp_path):
     assert (shallow["layer2"], shallow["layer3"], other["layer11"]) == ("tanh", "", "relu")
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *(
+            {"learning_rate": 0.1},
+            {"batch_norm": (1, 2)},
+            {"limit_train": 100},
+            {"widths": (4, 2)},
+            {"output_bias": 1.0},
+        ),
+        *({"optimizer": "adam", "momentum": 0.0}, {"init": "orthogonal"}, {"batch_size": 8}, {"dataset": "mnist"}),
+    ],
+    ids=str,
+)
+def test_summaries_have_the_same_columns_whatever_differs_in_the_folder(tmp_path, changed):
+    """So that joined tables never mix protocols: every field of the configuration is in every row."""
+    plain, other = make([0]), make([0], replace(CONFIG, **changed))
+    for name, found in (("alone", [plain]), ("mixed", [plain, other])):
+        records.write_summary(tmp_path / f"{name}.csv", records.summary(found))
+    (alone,), (one, two) = rows_of(tmp_path / "alone.csv"), rows_of(tmp_path / "mixed.csv")
+    assert alone in (one, two) and list(alone) == list(one)
+    assert set(alone) >= {field.name for field in fields(Config)} - {"activations"}
+    row = next(row for row in (one, two) if row["digest"] == other.config.digest)
+    for name, value in changed.items():
+        assert row[name] == (" ".join(map(str, value)) if isinstance(value, tuple) else str(value)) != alone[name]
+
+
 def test_a_diverged_seed_is_counted_and_its_neighbours_are_untouched():
     record = make([0, 1, 2, 3])
     record.arrays["test_loss"][1, -1] = np.nan
@@ -189,10 +218,25 @@ def test_a_diverged_seed_is_counted_and_its_neighbours_are_untouched():
     assert record.diverged.tolist() == [False, True, True, False]
     rows = records.summary([record])
     assert [row["diverged"] for row in rows] == ["0", "1", "1", "0"]
+    assert [row["classes_never_predicted"] for row in rows] == ["1", "", "", "1"]
     assert [row["test_accuracy"] for row in rows] == ["50.00", "", "", "50.00"]
     assert (rows[1]["test_loss"], rows[2]["train_loss"]) == ("nan", "inf")
     accuracy = record.test_accuracy()
     assert np.isnan(accuracy[1, -1]) and np.isnan(accuracy[3, 0]) and not np.isnan(accuracy[0]).any()
+
+
+def test_a_network_that_predicts_nothing_loses_no_class():
+    """NaN logits have their largest at class 0, so that the counts say that all others are lost."""
+    record = make([0, 1, 2])
+    record.arrays["test_predicted"][1, 1:] = [10, 0]
+    record.arrays["test_loss"][1, 1:] = np.nan
+    for i in range(3):
+        for epoch in range(3):
+            broken = bool(np.isnan(record.arrays["test_loss"][i, epoch]))
+            gone = [not broken and int(n) == 0 for n in record.arrays["test_predicted"][i, epoch]]
+            assert record.lost()[i, epoch].tolist() == gone
+            np.testing.assert_equal(record.never_predicted()[i, epoch], np.nan if broken else sum(gone))
+    assert record.never_predicted()[0].any()
 
 
 def test_a_later_field_at_its_default_leaves_the_digest_as_it_was():

@@ -130,7 +130,7 @@ def test_command_can_be_typed_again(monkeypatch):
 def hook(monkeypatch):
     """`run` replaces the hook for exceptions that cannot be raised, and signal handlers; put pytest's back."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    handlers = {number: signal.getsignal(number) for number in runtime.STOPS}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *runtime.STOPS)}
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)

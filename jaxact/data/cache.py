@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import warnings
 import zipfile
 import zlib
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxact import files
 from jaxact.data.raw import Raw, check_raw, digests
 from jaxact.data.specs import Spec
 
@@ -49,16 +49,10 @@ def write(raw: Raw, source: str, spec: Spec, root: Path) -> None:
         root: The cache folder, made if need be.
     """
     meta = json.dumps({"schema": _SCHEMA, "name": spec.name, "source": source, "sha256": digests(raw)})
-    temporary = None
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=root, prefix=f"{spec.name}-", suffix=".tmp", delete=False) as file:
-            temporary = Path(file.name)
+        with files.replacing(root / f"{spec.name}.npz") as file:
             np.savez(file, meta=np.array(meta), **raw._asdict())
-        os.replace(temporary, root / f"{spec.name}.npz")
     except OSError as error:
-        if temporary:
-            temporary.unlink(missing_ok=True)
         warnings.warn(f"{root}: {spec.name} cannot be kept there ({error.strerror}); set JAXACT_CACHE", stacklevel=2)
 
 
