@@ -6,6 +6,7 @@ Layout: two zero bytes, a type byte (0x08, unsigned byte), the number of dimensi
 
 import gzip
 import math
+import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from jaxtyping import UInt8
 
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_ROOM = 1 << 16  # packed bytes beyond the unpacked ones: a header with a name, and blocks that did not shrink
 
 # The four files of a data set in the order of `Raw`, by the names they have been distributed under.
 PARTS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
@@ -89,6 +91,9 @@ def _read_bytes(path: Path, limit: int) -> bytes:
                 file.seek(0)
                 return file.read(limit)
             file.seek(0)
+            size, most = os.fstat(file.fileno()).st_size, limit + limit // 16 + _GZIP_ROOM
+            if size > most:
+                raise ValueError(f"{path}: its {size:,} gzipped bytes are more than {most:,}; fetch the file again")
             with gzip.open(file) as unpacked:
                 # The limit keeps a gzip bomb out; reading past the end makes gzip check its CRC.
                 return unpacked.read(limit)

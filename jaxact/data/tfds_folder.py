@@ -16,6 +16,7 @@ from jaxact.data.specs import Spec
 
 _READABLE = ("array_record", "tfrecord")
 _BLOCK = 1000  # records read at a time
+_RECORD = 1 << 16  # bytes of one record; an image of CIFAR-10 takes 3 KB, and 64 KB of PNG unpack to 64 MB at most
 
 
 def find_prepared(root: Path, name: str) -> Path | None:
@@ -73,6 +74,8 @@ def _read_split(info: Any, split: str, spec: Spec) -> tuple[np.ndarray, np.ndarr
     order = _original_order(size, split)
     seen = np.zeros(size, bool)
     for record, place in zip(_records(info, split), order, strict=True):
+        if len(record) > _RECORD:
+            raise ValueError(f"{split} has a record of {len(record):,} bytes, at most {_RECORD:,} are admitted")
         example = info.features.deserialize_example_np(record)
         if example["image"].shape != spec.shape:
             raise ValueError(f"{split} has an image of {list(example['image'].shape)}, expected {list(spec.shape)}")
@@ -112,9 +115,13 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
     """Yield the records of a TFRecord file: length, its CRC, the bytes, their CRC (PNG has its own)."""
     with io.BufferedReader(io.FileIO(path)) as file:
         while header := file.read(12):
+            if len(header) < 12:
+                raise ValueError(f"{path.name} is truncated")
             (length,) = struct.unpack("<Q", header[:8])
+            if length > _RECORD:
+                raise ValueError(f"{path.name} has a record of {length:,} bytes, at most {_RECORD:,} are admitted")
             record = file.read(length)
-            if len(header) < 12 or len(record) < length or len(file.read(4)) < 4:
+            if len(record) < length or len(file.read(4)) < 4:
                 raise ValueError(f"{path.name} is truncated")
             yield record
 
