@@ -1,57 +1,65 @@
-"""Archives read within limits: every size that a file claims is compared with what it may be before it is used."""
+"""Archives read within limits: whatever sizes a file claims, no more is read of it than there can be."""
 
 import gzip
-import os
-import struct
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 _REASON = 160
 _GZIP_MAGIC = b"\x1f\x8b"
 
 TAR_HEADERS = 1 << 20  # bytes of headers read in all; an archive of six files has 4 KB of them
 TAR_UNPACKED = 1 << 30
-
-ZIP_DIRECTORY = 1 << 16  # bytes of the list of members; ours have five, a wheel has some dozens
-_ZIP_END, _ZIP_END_64 = b"PK\x05\x06", b"PK\x06\x07"
-_ZIP_END_SIZE, _ZIP_END_64_SIZE, _ZIP_COMMENT = 22, 20, 0xFFFF
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+ZIP_DIRECTORY = 1 << 18  # bytes of the list of members and of the comment, which is looked for in the last 64 KB
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack whatever a member holds at once
 
 
 class Refused(ValueError):
     """What a file holds is not admitted."""
 
 
+def printable(line: str) -> str:
+    """A line from a file that may hold anything, with a ? for what would not be seen."""
+    return "".join(c if c.isprintable() else "?" for c in line)
+
+
 def reason(error: BaseException) -> str:
     """An error's text in one printable line of at most 160 characters, or its type where it has none."""
-    line = " ".join(str(error)[: 4 * _REASON].split())[:_REASON]
-    return "".join(c if c.isprintable() else "?" for c in line) or type(error).__name__
+    return printable(" ".join(str(error)[: 4 * _REASON].split())[:_REASON]) or type(error).__name__
+
+
+def packed_room(limit: int) -> int:
+    """The most bytes that `limit` bytes take when they are packed: a header, and blocks that did not shrink."""
+    return limit + limit // 16 + (1 << 16)
 
 
 class _Meter:
-    """A file that tarfile reads through: it refuses what would be too much before it is read.
+    """A file of which only so much can be read.
 
-    tarfile reads a header as long as the header says it is, and unpacks whatever lies before the next one.
+    tarfile reads a header, and zipfile a list of members, as long as the file says it is.
     """
 
-    def __init__(self, file: BinaryIO):
-        self.file, self.left = file, TAR_HEADERS
+    def __init__(self, file: IO[bytes] | gzip.GzipFile, room: int):
+        self.file, self.left = file, room
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= self.left:
-            raise Refused(f"its headers hold more than {TAR_HEADERS:,} bytes")
-        self.left -= size
-        return self.file.read(size)
+        content = self.file.read(self.left + 1 if size < 0 else min(size, self.left + 1))
+        self.left -= len(content)
+        if self.left < 0:
+            raise Refused("its headers are longer than they can be")
+        return content
 
-    def seek(self, position: int) -> int:
-        if position > TAR_UNPACKED:
+    def seek(self, position: int, whence: int = 0) -> int:
+        if position > TAR_UNPACKED:  # gzip unpacks all that lies before it
             raise Refused(f"it unpacks to more than {TAR_UNPACKED:,} bytes")
-        return self.file.seek(position)
+        return self.file.seek(position, whence)
 
     def tell(self) -> int:
         return self.file.tell()
+
+    def seekable(self) -> bool:
+        return True
 
 
 def read_tar(path: Path, names: tuple[str, ...], limit: int) -> dict[str, bytes]:
@@ -73,8 +81,8 @@ def read_tar(path: Path, names: tuple[str, ...], limit: int) -> dict[str, bytes]
         with open(path, "rb") as opened:
             packed = opened.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
             opened.seek(0)
-            meter = _Meter(gzip.open(opened) if packed else opened)
-            with tarfile.open(fileobj=meter, mode="r:") as tar:  # pyright: ignore[reportArgumentType, reportCallIssue]
+            meter: Any = _Meter(gzip.open(opened) if packed else opened, TAR_HEADERS)
+            with tarfile.open(fileobj=meter, mode="r:") as tar:
                 for member in tar:
                     name = member.name.rsplit("/", 1)[-1]
                     if name in names and name not in contents and member.isfile():
@@ -87,7 +95,7 @@ def read_tar(path: Path, names: tuple[str, ...], limit: int) -> dict[str, bytes]
     return contents
 
 
-def read_zip(file: BinaryIO, name: str, limit: int) -> bytes:
+def read_zip(file: IO[bytes], name: str, limit: int) -> bytes:
     """Read one member of a zip archive.
 
     Args:
@@ -101,28 +109,16 @@ def read_zip(file: BinaryIO, name: str, limit: int) -> bytes:
     Raises:
         Refused: If the archive or the member cannot be read or is larger than it may be.
     """
-    _check_directory(file)
+    meter: Any = _Meter(file, ZIP_DIRECTORY)
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(meter) as archive:
             member = archive.getinfo(name)
-            if member.compress_type not in _ZIP_METHODS:
+            if member.compress_type not in ZIP_METHODS:
                 raise Refused(f"{name} is compressed by method {member.compress_type}, only deflate is read")
             if member.file_size > limit:
                 raise Refused(f"{name} holds {member.file_size:,} bytes, at most {limit:,} are admitted")
+            meter.left += packed_room(limit)
             with archive.open(member) as opened:
                 return opened.read(member.file_size)  # without a size it would unpack a bomb first
     except Exception as error:  # zipfile and zlib raise many kinds
         raise Refused(reason(error)) from None
-
-
-def _check_directory(file: BinaryIO) -> None:
-    """Refuse a zip archive whose list of members is too long, which zipfile would read as a whole."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _ZIP_END_64_SIZE - _ZIP_END_SIZE - _ZIP_COMMENT))
-    tail = file.read()
-    end = tail.rfind(_ZIP_END)
-    if end < 0 or end + _ZIP_END_SIZE > len(tail):
-        raise Refused("it is not a zip file, or a truncated one")
-    (directory,) = struct.unpack_from("<I", tail, end + 12)
-    if directory > ZIP_DIRECTORY or tail[max(0, end - _ZIP_END_64_SIZE) : end].startswith(_ZIP_END_64):
-        raise Refused(f"its list of members is longer than {ZIP_DIRECTORY:,} bytes")

@@ -77,7 +77,7 @@ def _integers(labels: Any, size: int) -> np.ndarray | None:
         return None
     if not all(type(label) is int or isinstance(label, np.integer) for label in labels):
         return None
-    return np.asarray([int(label) for label in labels])
+    return np.asarray([int(label) for label in labels], object)  # whatever their size
 
 
 def read_folder(folder: Path, files: tuple[str, ...], spec: Spec) -> Raw:

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from jaxact.data.bounded import packed_room
+
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_ROOM = 1 << 16  # packed bytes beyond the unpacked ones: a header with a name, and blocks that did not shrink
 
 # The four files of a data set in the order of `Raw`, by the names they have been distributed under.
 PARTS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
@@ -91,7 +92,7 @@ def _read_bytes(path: Path, limit: int) -> bytes:
                 file.seek(0)
                 return file.read(limit)
             file.seek(0)
-            size, most = os.fstat(file.fileno()).st_size, limit + limit // 16 + _GZIP_ROOM
+            size, most = os.fstat(file.fileno()).st_size, packed_room(limit)
             if size > most:
                 raise ValueError(f"{path}: its {size:,} gzipped bytes are more than {most:,}; fetch the file again")
             with gzip.open(file) as unpacked:

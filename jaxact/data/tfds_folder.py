@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import struct
 import sys
@@ -11,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from jaxact.data.bounded import printable
 from jaxact.data.raw import ORIGINALS, Raw, check_raw, digests
 from jaxact.data.specs import Spec
 
 _READABLE = ("array_record", "tfrecord")
 _BLOCK = 1000  # records read at a time
+_DESCRIPTION = 1 << 20  # bytes of one of the files that describe the records; TFDS writes 3 KB
 _RECORD = 1 << 16  # bytes of one record; an image of CIFAR-10 takes 3 KB, and 64 KB of PNG unpack to 64 MB at most
 
 
@@ -51,6 +54,7 @@ def read_prepared(folder: Path, spec: Spec) -> Raw:
 
     with quiet():
         try:
+            _check_description(folder)
             info = tfds.builder_from_directory(folder).info
             if info.name != spec.name:
                 raise ValueError(f"it holds {info.name}, expected {spec.name}")
@@ -63,6 +67,25 @@ def read_prepared(folder: Path, spec: Spec) -> Raw:
             f"{folder}: its contents are not those of the original {spec.name}; delete it to have it prepared again"
         )
     return raw
+
+
+def _check_description(folder: Path) -> None:
+    """Refuse what TFDS would read at any length, and classes of other modules, which TFDS would import."""
+    for path in (*folder.glob("*.json"), *folder.glob("*.txt")):
+        if (size := path.stat().st_size) > _DESCRIPTION:
+            raise ValueError(f"{path.name} holds {size:,} bytes, at most {_DESCRIPTION:,} are admitted")
+    for name in ("dataset_info.json", "features.json"):
+        json.loads((folder / name).read_text("utf-8"), object_hook=_check_feature)
+
+
+def _check_feature(node: dict[str, Any]) -> dict[str, Any]:
+    for key in ("pythonClassName", "python_class_name", "type"):
+        name = node.get(key)
+        if isinstance(name, str) and "." in name and not name.startswith("tensorflow_datasets."):
+            raise ValueError(f"it names {name}, only TFDS's own features are admitted")
+    if isinstance(node.get("content"), str):
+        raise ValueError("it describes a feature by a text, which an old TFDS wrote; have it prepared again")
+    return node
 
 
 def _read_split(info: Any, split: str, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +151,7 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
 
 def first_line(error: Exception) -> str:
     """The first line of an error's text, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:400]
+    return printable((str(error).strip().splitlines() or [type(error).__name__])[0][:400])
 
 
 @contextlib.contextmanager
