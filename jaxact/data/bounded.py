@@ -1,10 +1,11 @@
 """Archives read within limits: whatever sizes a file claims, no more is read of it than there can be."""
 
 import gzip
+import io
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 _REASON = 160
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -40,7 +41,7 @@ class _Meter:
     tarfile reads a header, and zipfile a list of members, as long as the file says it is.
     """
 
-    def __init__(self, file: IO[bytes] | gzip.GzipFile, room: int):
+    def __init__(self, file: io.BufferedIOBase, room: int):
         self.file, self.left = file, room
 
     def read(self, size: int = -1) -> bytes:
@@ -95,7 +96,7 @@ def read_tar(path: Path, names: tuple[str, ...], limit: int) -> dict[str, bytes]
     return contents
 
 
-def read_zip(file: IO[bytes], name: str, limit: int) -> bytes:
+def read_zip(file: io.BufferedIOBase, name: str, limit: int) -> bytes:
     """Read one member of a zip archive.
 
     Args:

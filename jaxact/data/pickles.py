@@ -17,7 +17,7 @@ import numpy as np
 from jaxact.data.bounded import Refused, reason
 
 STEPS = 1_000_000  # opcodes; a batch of CIFAR-10 with NumPy's integers as labels takes 150,000
-VALUES = 1_000_000
+VALUES = 200_000  # as often as they are shared; a batch of CIFAR-10 has 20,000
 DEPTH = 50
 KEYS = 1_000  # of one dict; keys made to collide take the square of their number
 BITS = 512  # of an integer; with more it fills a screen
@@ -109,8 +109,10 @@ _ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
 class _Opcodes(dict[int, Callable[..., None]]):
     """What carries out each opcode, counted, so that a file of opcodes alone cannot fill the memory."""
 
+    steps = 0
+
     def __getitem__(self, code: int) -> Callable[..., None]:
-        self.steps = getattr(self, "steps", 0) + 1
+        self.steps += 1
         if self.steps > STEPS:
             raise Refused(f"takes more than {STEPS:,} steps")
         return super().__getitem__(code)
