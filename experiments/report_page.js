@@ -109,7 +109,7 @@ function openSeeds(name) {
   document.getElementById("seeds-said").textContent = c.said;
   dialog.showModal();
   const lost = Math.max(...c.never);
-  const failed = (i) => c.accuracy[i] === null || c.accuracy[i] < data.limit;
+  const failed = (i) => c.failed[i];
   const strip = [true, false].map((bad) => {
     const own = c.seeds.map((_, i) => i).filter((i) => failed(i) === bad);
     return {
