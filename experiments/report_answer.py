@@ -12,7 +12,7 @@ from experiments.interventions import INTERVENTIONS
 from experiments.interventions_report import Effect
 from experiments.report_inside import control_of
 from experiments.report_outcome import GUESSES, Outcome, Row, can_die, laddered, order
-from experiments.report_records import Grid, title_of
+from experiments.report_records import Grid, swept_field, title_of, value_told
 from experiments.report_shapes import Table
 from experiments.table import counted
 from jaxact.records import Record
@@ -39,7 +39,8 @@ def answer(grid: Grid, found: Outcome, effects: Sequence[Effect]) -> Answer:
     """Put the numbers in sentences."""
     failing, total = found.failing, len(found.rows)
     c = grid.config
-    what = title_of(c.dataset)
+    at = [value_told(field, c) for field in dict.fromkeys(swept_field(r.config, c) for r in grid.swept)]
+    what = title_of(c.dataset) + (f" at {' and '.join(at)}" if at else "")
     if not failing:
         headline = (
             f"None of the {total} combinations fails on {what}"
@@ -223,9 +224,10 @@ def _outputs(failing: Sequence[Row]) -> list[str]:
         expected, seen = (
             [f(row) for row in known] for f in (lambda r: r.case.predicted_dead, lambda r: r.case.dead[:, 0].mean())
         )
+        part = f" ({len(known)} of the {len(failing)} are known to it)" * (len(known) < len(failing))
         told.append(
-            "Theory expects it before any training, from the activations, the initialiser and two numbers of the "
-            f"data: {_span(expected)} dead outputs at the start, measured {_span(seen)}."
+            "Theory expects it before any training, from the activations, the initialiser and the lengths and angles "
+            f"of the inputs{part}: {_span(expected)} dead outputs at the start, measured {_span(seen)}."
         )
     return told
 
@@ -261,12 +263,13 @@ def _cause(effects: Sequence[Effect]) -> list[str]:
         own = [effect for effect in effects if effect.intervention == name]
         before, after = (float(np.mean([getattr(e, when).accuracy for e in own])) for when in ("before", "after"))
         what = INTERVENTIONS[name].text.split(":")[0]
-        told.append((after - before, f"{what} ({before:.1f} → {after:.1f} %)"))
+        bases = list(dict.fromkeys(effect.base.name for effect in own))
+        where = bases[0] if len(bases) == 1 else counted(len(bases), "combination")
+        told.append((after - before, f"{what} ({where}: {before:.1f} → {after:.1f} %)"))
     told.sort(reverse=True)
     listed = "; ".join(text for _, text in told[:SHOWN_EFFECTS])
     rest = f"; least: {told[-1][1]}" if len(told) > SHOWN_EFFECTS else ""
-    bases = len({effect.base for effect in effects})
-    where = f"mean accuracy of {counted(bases, 'combination')} ending in (sigmoid, relu)"
+    where = "mean accuracy of endings in (sigmoid, relu)"
     return [f"**Tested by changing one thing, the seeds kept**, {where}: {listed}{rest}."]
 
 

@@ -94,7 +94,7 @@ def outcome(grid: Grid) -> Outcome:
     found = list(grid.records.values())
     limit = limit_of(found[0])
     counts, exact = class_counts(found)
-    return Outcome({name: _row(record, limit) for name, record in grid.records.items()}, limit, counts, exact)
+    return Outcome({name: judged(record, limit) for name, record in grid.records.items()}, limit, counts, exact)
 
 
 def limit_of(record: Record) -> float:
@@ -111,7 +111,8 @@ def limit_of(record: Record) -> float:
     return 100 * float(binom.ppf(GUESSES, images, 1 / record.config.widths[-1])) / images
 
 
-def _row(record: Record, limit: float) -> Row:
+def judged(record: Record, limit: float) -> Row:
+    """One configuration by the rule of `outcome`."""
     accuracy = np.where(record.diverged, np.nan, record.test_accuracy()[:, -1])
     case = explain_evidence.case(record) if has_theory(record) else explain_evidence.measured(record)
     off = case.lost_inactive if record.config.activations[-1] == "relu" else case.lost_dead
@@ -178,9 +179,9 @@ HEADER = (
 )
 NOTE = (
     "Accuracies in percent of the test set after the last epoch; sd over seeds (ddof 1), diverged seeds left out. Runs "
-    "failed: some class is never predicted, or below {limit:.4g} %, or diverged. Classes lost: never predicted, mean over seeds. At chance: seeds whose "
-    "network gives every test example the same class. Dead: output units with slope 0 on the whole test set, mean over "
-    "seeds; predicted by mean-field theory before training."
+    "failed: some class is never predicted, or below {limit:.4g} %, or diverged. Classes lost: never predicted, mean "
+    "over seeds. At chance: seeds whose network gives every test example the same class. Dead: output units with slope "
+    "0 on the whole test set, mean over seeds; predicted by mean-field theory before training."
 )
 
 

@@ -44,7 +44,7 @@ function draw(div) {
   const spec = data.figures[figure][Number(panel)];
   div.style.minHeight = `${spec.layout.height}px`;
   div.dataset.drawn = printing ? "print" : theme() === THEMES.dark ? "dark" : "light";
-  const layout = layoutOf(spec.layout);
+  const layout = layoutOf(themed(spec.layout));
   if (printing) layout.width = printWidth(div);
   return Plotly.react(div, themed(spec.data), layout, CONFIG);
 }
