@@ -57,7 +57,7 @@ def test_no_value_of_a_sweep_is_an_intervention_and_every_value_is_shown(tmp_pat
 
 
 def test_the_page_says_of_which_value_it_is(tmp_path):
-    found, _ = swept(tmp_path, ENDINGS, "learning_rate", (0.1, 0.01, 0.001))
+    found, _ = swept(tmp_path, ENDINGS, "learning_rate", (0.1, 0.01, 0.001), lambda i, _: (i, i))
     report = report_build.build(found, "made up")
     shown = f"{report.grid.config.learning_rate:g}"
     assert report.answer.headline.startswith(f"3 of 4 combinations fail on MNIST at learning rate {shown}")
