@@ -113,11 +113,25 @@ def limit_of(record: Record) -> float:
 
 def judged(record: Record, limit: float) -> Row:
     """One configuration by the rule of `outcome`."""
-    accuracy = np.where(record.diverged, np.nan, record.test_accuracy()[:, -1])
     case = explain_evidence.case(record) if has_theory(record) else explain_evidence.measured(record)
     off = case.lost_inactive if record.config.activations[-1] == "relu" else case.lost_dead
-    failed = ~(accuracy >= limit) | (case.never > 0)
-    return Row(case, accuracy, failed, failed.mean() > 0.5 or not summarize(accuracy).mean >= limit, off)
+    return Row(case, _accuracy(record), failed_runs(record, limit), mostly_fails(record, limit), off)
+
+
+def _accuracy(record: Record) -> np.ndarray:
+    return np.where(record.diverged, np.nan, record.test_accuracy()[:, -1])
+
+
+def failed_runs(record: Record, limit: float | None = None) -> np.ndarray:
+    """[seeds] whether a run fails by the rule of `outcome`; `limit` is that of its data set if None."""
+    limit = limit_of(record) if limit is None else limit
+    return ~(_accuracy(record) >= limit) | (record.never_predicted()[:, -1] > 0)
+
+
+def mostly_fails(record: Record, limit: float | None = None) -> bool:
+    """Whether a configuration fails by the rule of `outcome`."""
+    limit = limit_of(record) if limit is None else limit
+    return bool(failed_runs(record, limit).mean() > 0.5 or not summarize(_accuracy(record)).mean >= limit)
 
 
 def has_theory(record: Record) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from experiments import report_outcome, report_records
 from experiments.explain_answer import Evidence, span
 from experiments.explain_evidence import FAILING, Case
+from experiments.explain_pooled import can_die
 from experiments.interventions_report import Effect
 from jaxact import prediction
 from jaxact.config import Config
@@ -138,7 +139,10 @@ def theory(m: Material) -> list[str]:
     facts = spec("mnist")
     found = _predicted(m.evidence.cases[FIRST].record.config)
     constant = found.stack.mean[1] ** 2 / found.stack.square[1]
-    expected = {n: float(_predicted(c.record.config).expected_dead[-1]) for n, c in m.evidence.cases.items()}
+    expected = {
+        name: float(_predicted(c.record.config).expected_dead[-1]) if can_die(c.record.config) else 0.0
+        for name, c in m.evidence.cases.items()
+    }
     some = {name for name, dead in expected.items() if dead >= 0.5}
     assert all(n.endswith("-relu") and "sigmoid" in n.split("-")[:2] for n in some)
     rest = max(dead for name, dead in expected.items() if name not in some)
@@ -148,7 +152,8 @@ def theory(m: Material) -> list[str]:
         f"ReLUs are expected to start dead on all {facts.train_size:,} images; χ per layer is "
         f"{', '.join(f'{x:.3f}' for x in found.stack.chi)}.",
         f"Over all {len(expected)} combinations it expects at least half a dead output in "
-        f"{number(len(some)).lower()}, the ReLU outputs with a sigmoid in one of the two layers before, and at most {rest:.2f} elsewhere",
+        f"{number(len(some)).lower()}, the ReLU outputs with a sigmoid in one of the two layers before, and at most "
+        f"{rest:.2f} elsewhere",
     ]
 
 
