@@ -25,13 +25,12 @@ class Material(NamedTuple):
     Attributes:
         results: the folder of all results.
         evidence: of `experiments.explain` on the main run and the interventions of the same length.
-        grid, outcome: of `experiments.report` on the main run.
+        grid: of `experiments.report` on the main run.
     """
 
     results: Path
     evidence: Evidence
     grid: report_records.Grid
-    outcome: report_outcome.Outcome
 
     @property
     def failing(self) -> list[Case]:
@@ -89,12 +88,13 @@ def _dead_of_lost(cases: Sequence[Case]) -> tuple[int, int, int]:
 
 def all_combinations(m: Material) -> list[str]:
     """What the map shows."""
-    rows, failing = m.outcome.rows.values(), m.outcome.failing
-    names = {row.name for row in failing}
+    found = list(m.grid.records.values())
+    failing = [record for record in found if report_outcome.mostly_fails(record)]
+    names = {record.config.name for record in failing}
     assert names == {*FAILING, "sigmoid-relu-relu"}, names
-    rest = [row for row in rows if row.name not in names]
-    failed, others = (sum(int(row.failed.sum()) for row in part) for part in (failing, rest))
-    runs, other_runs = (sum(len(row.failed) for row in part) for part in (failing, rest))
+    rest = [record for record in found if record.config.name not in names]
+    failed, others = (sum(int(report_outcome.failed_runs(r).sum()) for r in part) for part in (failing, rest))
+    runs, other_runs = (sum(len(record.seeds) for record in part) for part in (failing, rest))
     plain, logit = _pair_shares(m.grid)
     low, high = m.grid.seed_counts
     return [
@@ -140,8 +140,8 @@ def theory(m: Material) -> list[str]:
     found = _predicted(m.evidence.cases[FIRST].record.config)
     constant = found.stack.mean[1] ** 2 / found.stack.square[1]
     expected = {
-        name: float(_predicted(c.record.config).expected_dead[-1]) if can_die(c.record.config) else 0.0
-        for name, c in m.evidence.cases.items()
+        name: float(_predicted(record.config).expected_dead[-1]) if can_die(record.config) else 0.0
+        for name, record in m.grid.records.items()
     }
     some = {name for name, dead in expected.items() if dead >= 0.5}
     assert all(n.endswith("-relu") and "sigmoid" in n.split("-")[:2] for n in some)

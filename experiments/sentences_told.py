@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import explain_registered, explain_report, report_outcome, report_records
+from experiments import explain_registered, explain_report, report_records
 from experiments.explain_answer import span
-from experiments.explain_evidence import FAILING, Case, study_records
+from experiments.explain_evidence import FAILING, Case
 from experiments.explain_registered import load as registered
 from experiments.interventions import INTERVENTIONS
 from experiments.interventions_report import with_interval
@@ -39,9 +39,10 @@ def every(results: Path) -> list[list[str]]:
     """
     main = results / "mnist-paper"
     options = Namespace(records=[str(main)], interventions=str(results / "interventions"), dataset="mnist")
-    evidence = explain_report.gather(study_records([main], "mnist"), options)
     grid = report_records.main_grid(report_records.load([main], lambda _: None))
-    m = Material(results, evidence, grid, report_outcome.outcome(grid))
+    behind = {name.rpartition("-")[0] for name in FAILING}
+    needed = {n: r for n, r in grid.records.items() if n.endswith("-relu") or n.rpartition("-")[0] in behind}
+    m = Material(results, explain_report.gather(needed, options), grid)
     return [
         answer(m),
         all_combinations(m),
@@ -99,6 +100,8 @@ def predictions(m: Material) -> list[str]:
     seeds = registered()["seeds"]
     own = [explain_report.case(c.record.subset(seeds)) for c in m.failing]
     agree = np.concatenate([c.agreement for c in own]).mean()
+    nearly = sum(int((c.lost_inactive - c.lost_dead).sum()) for c in own)
+    nearly /= sum(int((c.never - c.lost_dead).sum()) for c in own)
     stayed = sum(c.stayed.sum() for c in own) / sum(c.dead_start.sum() for c in own)
     centred = next(
         e for e in m.evidence.effects if e.intervention == "centred" and e.base.name == "sigmoid-sigmoid-relu"
@@ -114,7 +117,9 @@ def predictions(m: Material) -> list[str]:
         f"{number(len(fail))} fail, {number(fail.count('fails so far')).lower()} of them on part of those seeds:",
         f"centring does not bring sigmoid-sigmoid-relu to 90 % ({centred.after.accuracy:.1f}: the biases stay a common "
         f"part, {centred.after.dead_start:.1f} outputs still start dead)",
-        f"only {100 * agree:.0f} % of the runs have as many strictly dead outputs as lost classes, within one",
+        f"only {100 * agree:.0f} % of the runs have as many strictly dead outputs as lost classes, within one (of the "
+        f"lost classes whose output is not strictly dead, {100 * nearly:.0f} % have one that fires for at most 1 % of "
+        "the images)",
         f"{100 * stayed:.0f} %, not 90, of the outputs that start dead end dead",
         f"ranks accuracy with ρ = {_minus(rho[0])}, not −0.8 (over all seeds, which were not registered, "
         f"{_minus(rho[1])})",
@@ -123,13 +128,9 @@ def predictions(m: Material) -> list[str]:
 
 def _verdicts(m: Material, seeds: Sequence[int]) -> list[str]:
     """What became of each of the registered predictions."""
-    cases = {n: explain_report.case(c.record.subset(seeds)) for n, c in m.evidence.cases.items() if _any(c, seeds)}
+    cases = {case.name: case for case in _registered_relu(m, seeds)}
     runs = explain_registered.Runs(cases, m.evidence.effects)
     return [explain_registered.evaluate(one["id"], runs, seeds).verdict for one in registered()["prediction"]]
-
-
-def _any(case: Case, seeds: Sequence[int]) -> bool:
-    return not set(seeds).isdisjoint(case.record.seeds.tolist())
 
 
 def _minus(value: float) -> str:
