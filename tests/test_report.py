@@ -79,9 +79,9 @@ def test_the_first_screen_answers(made):
     lost = np.mean([n for seeds in FAILING.values() for n in seeds])
     assert f"{lost:.1f} of the 10 are never predicted" in said
     assert "8 of their 8 runs fail (100 %), 4 of 4 per combination" in said
-    assert "Of the others, none of 24 runs fails" in said
+    assert "Of the others, 1 of 24 runs fails" in said  # that which loses a class
     assert "100 % of the lost classes have an output that is off" in said
-    assert "relu-relu-relu in 1 of 4" in said and "A run fails below 80 % test accuracy" in said
+    assert "relu-relu-relu in 1 of 4" in said and "or if its test accuracy is below 80 %" in said
     assert "not a demonstrated cause" in said
 
 
