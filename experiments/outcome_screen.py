@@ -88,6 +88,7 @@ def following(out: Path, found: Sequence[Record]) -> str:
         config = worst.config
         of = "" if config.dataset == "mnist" else f" --dataset {config.dataset}"
         of += "" if config.init == "torch_default" else f" --init {config.init}"
+        of += "" if config.widths[:-1] == (500, 256) else f" --widths {' '.join(map(str, config.widths))}"
         lines.append(f"  {python} -m experiments.predict {' '.join(config.activations)}{of}")
     return "\n".join(lines)
 

@@ -63,6 +63,12 @@ def test_the_commands_that_follow_can_be_typed(tmp_path):
     assert text.splitlines()[-len(lines) - 1] == "What next:"
 
 
+def test_the_command_of_the_theory_is_of_the_network_that_failed():
+    failing = record(study("relu-sigmoid-relu", dataset="digits", init="he_normal", widths=(8, 6, 10)), (5, 5))
+    line = following(Path("runs/x"), [failing]).splitlines()[-1]
+    assert line.endswith("relu sigmoid relu --dataset digits --init he_normal --widths 8 6 10")
+
+
 def test_python_is_called_as_it_can_be_from_here(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.chdir(Path(sys.executable).parents[2])
