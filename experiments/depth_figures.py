@@ -205,7 +205,11 @@ def _layers(tables: dict[str, Rows]) -> Any:
     rows = _only(rows, depth=max([depth for depth in depths if depth <= SHOWN_DEPTH] or depths[:1]))
     present = _distinct(rows, "init")
     inits = [init for init in SHOWN_INITS if init in present] or present[:3]
-    quantities = {"log10_gradient": "log₁₀ ‖∂loss/∂h‖", "saturated": "saturated share", "zero": "share of exact zeros"}
+    quantities = {
+        "log10_gradient": "log₁₀ ‖∂loss/∂h‖",
+        "saturated": "saturated or off, share",
+        "zero": "share of exact zeros",
+    }
     figure, axes = _axes(3 * len(inits), len(inits), (3.6, 2.4), sharex=True)
     for k, axis in enumerate(axes):
         column, label = list(quantities.items())[k // len(inits)]

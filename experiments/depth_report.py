@@ -216,15 +216,15 @@ def _health(rows: Rows) -> str:
             cell = cells.setdefault((row["activation"], row["init"]), {"before": 0.0, "after": 0.0})
             cell[row["stage"]] += 100 * row[column] / shown
     text = []
-    for column, what in (("saturated", "saturated"), ("zero", "exactly 0")):
+    for column, what in (("saturated", "saturated or off"), ("zero", "exactly 0")):
         (activation, init), share = max(means[column].items(), key=lambda item: item[1]["before"])
         text.append(
             f"{share['before']:.0f} % of the units are {what} for an input at initialisation, {share['after']:.0f} % "
             f"after training, with {activation}, {init}"
         )
     return (
-        f"In stacks of {shown} layers at most {text[0]}, and at most {text[1]} (means over layers; saturated: |φ'| "
-        "below 5 % of its largest, so that a relu that is off counts)."
+        f"In stacks of {shown} layers at most {text[0]}, and at most {text[1]} (means over layers; saturated, or off "
+        "for a relu: |φ'| below 5 % of its largest)."
     )
 
 

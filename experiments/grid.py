@@ -143,9 +143,11 @@ def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
         arrays = data.load(plan.spec.name, plan.data_dir, limit_train=plan.configs[0].limit_train)
         outcome.check_same_data(plan, arrays.source)
         print(f"data: {arrays.source}", flush=True)
+        from experiments import progress
         from jaxact import ensemble  # loads JAX, which missing data need not wait for
 
         check_same_settings(plan)
+        print(progress.COMPILING, flush=True)
         strategy = ensemble.resolve_strategy(options.strategy)
         size = len(plan.seeds) if strategy == "vmap" else None
         machine = ensemble.Ensemble(

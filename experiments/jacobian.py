@@ -136,9 +136,10 @@ def main(argv: list[str] | None = None) -> int:
     runtime.configure()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # JAX's SVD runs on SciPy's; devices already fill the cores
     from experiments import jacobian_figures, jacobian_findings, jacobian_measure, jacobian_report, jacobian_tables
-    from experiments.progress import progress
+    from experiments.progress import COMPILING, progress
     from jaxact.records import write_text
 
+    print(COMPILING, flush=True)
     with progress(len(plan.configs) * len(plan.seeds) * (plan.epochs + 1), "jacobian") as bar:
         results = jacobian_measure.measure(plan, arrays, bar)
     plan.out.mkdir(parents=True, exist_ok=True)

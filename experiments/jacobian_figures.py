@@ -37,8 +37,8 @@ def draw(results: Results, out: Path) -> dict[str, str]:
         "spectra.png": f"Singular values of Jacobians, median and 5–95 % of seeds and examples (whole layers: "
         f"{LAYER_EXAMPLES} examples per seed); blue: initialisation{end}. Values that are 0 but for rounding are not "
         f"drawn. Dashed: the root mean square that mean-field theory expects.",
-        "units.png": "Units that are dead (φ′ exactly 0 on the whole test set) and saturated cases (|φ′| below 5 % of "
-        "its largest) by layer, mean over seeds with the range of the seeds. A ReLU that is off counts as saturated.",
+        "units.png": "Units that are dead (φ′ exactly 0 on the whole test set) and cases with |φ′| below 5 % of its "
+        "largest, saturated or, with a ReLU, off, by layer, mean over seeds with the range of the seeds.",
     }
     for name, paint in {"gradients.png": _gradients, "spectra.png": _spectra, "units.png": _units}.items():
         figure = paint(shown, epochs)
@@ -172,10 +172,10 @@ def _units(shown: Sequence[Measured], epochs: int) -> Any:
     for axis, measured in zip(axes, shown, strict=True):
         found, times = layer_quantities(measured), np.arange(epochs + 1)
         dead = 100 * found["dead_units"].values / np.array(measured.config.widths)
-        saturated = 100 * found["saturated_share"].values
+        flat = 100 * found["saturated_share"].values
         for i, name in enumerate(measured.config.activations):
             colour = COLOURS[i % len(COLOURS)]
-            for values, style, marker, label in ((dead, "-", "o", "dead"), (saturated, "--", "s", "saturated")):
+            for values, style, marker, label in ((dead, "-", "o", "dead"), (flat, "--", "s", "saturated or off")):
                 own = values[..., i]
                 axis.fill_between(times, own.min(0), own.max(0), color=colour, alpha=0.12, lw=0)
                 said = f"{label}, layer {i + 1} ({name})"

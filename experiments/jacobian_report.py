@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def layer_table(results: Results) -> str:
     """One line per configuration, time and layer, means over seeds."""
     header = ["configuration, epoch, layer", "gradient", "over output", "mean field", "slope bound", "bound with ‖W‖₂"]
-    lines = [[*header, "‖J‖²", "mean field", "c", "mean field", "negative %", "saturated %", "dead", "dimension"]]
+    lines = [
+        [*header, "‖J‖²", "mean field", "c", "mean field", "negative %", "saturated or off %", "dead", "dimension"]
+    ]
     for name, measured in results.configs.items():
         found, times = layer_quantities(measured), times_of(measured)
         for time in sorted({0, times - 1}):
@@ -77,9 +79,9 @@ def report(plan: "Plan", results: Results, figures: dict[str, str], command: str
         f"{config.optimizer} lr {config.learning_rate:g} momentum {config.momentum:g}, batch {config.batch_size}, "
         f"{plan.epochs} epochs, {config.limit_train or plan.spec.train_size:,} training examples, {len(plan.seeds)} "
         f"seeds. Jacobians, exact, at the first {plan.examples:,} training examples; gradients of the cross-entropy "
-        f"(nats) at the first {gradients:,}; health on all {plan.spec.test_size:,} test examples, saturated: |φ′| "
-        f"below {100 * SATURATION_SHARE:g} % of its largest. Inputs: q⁰ {results.inputs.q:.4f}, c⁰ "
-        f"{results.inputs.c:.4f}.{norm}",
+        f"(nats) at the first {gradients:,}; health on all {plan.spec.test_size:,} test examples, saturated, "
+        f"or off for a ReLU: |φ′| below {100 * SATURATION_SHARE:g} % of its largest. Inputs: q⁰ "
+        f"{results.inputs.q:.4f}, c⁰ {results.inputs.c:.4f}.{norm}",
         f"Data: {results.source}.",
         "Environment:\n\n" + "\n".join(f"- {name}: {_plain(value)}" for name, value in runtime.environment().items()),
         "## What the numbers say",

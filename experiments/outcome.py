@@ -171,12 +171,10 @@ def _layers(config: Config) -> str:
 
 
 def one_line(record: Record) -> str:
-    """One finished configuration for the progress display."""
+    """One finished configuration for the progress display: mean and sd, range, what is wrong with some seeds."""
     row = ranked_row(record)
-    return (
-        f"{row[0]}: {row[2]} % ± {row[3]} over {counted(int(row[1]), 'seed')}, range {row[4]} to {row[5]}, "
-        f"{row[6]} at chance" + (f", {row[8]} diverged" if row[8] != "0" else "")
-    )
+    more = [f"{n} {what}" for n, what in ((row[6], "at chance"), (row[8], "diverged")) if n != "0"]
+    return ", ".join([f"{row[0]} {row[2]} ± {row[3]} % ({row[4]} to {row[5]})", *more])
 
 
 def ranked_row(record: Record) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from experiments import record_folders
+from experiments import outcome_screen, record_folders
 from experiments.outcome import beside_published, machines, protocol_text, ranked
 from experiments.plan import Plan
 from experiments.table import counted
@@ -15,7 +15,7 @@ from jaxact.records import Record, RecordError
 
 
 def finish(plans: Sequence[Plan], command: str) -> str:
-    """Write `summary.csv` and `report.md`; return the tables of what the plans name as text.
+    """Write `summary.csv` and `report.md`; return what the last screen says of the runs that the plans name.
 
     Both files hold earlier runs too, so that training a part of a folder's configurations or seeds again takes nothing
     away from them: the summary every record of the folder, the report those of the plans' protocols.
@@ -26,9 +26,11 @@ def finish(plans: Sequence[Plan], command: str) -> str:
         records.write_summary(out / "summary.csv", records.summary(every))
         _write_report([widened(plan, every) for plan in plans], every, command, unreadable)
     here = {record.config: record for record in every}
-    asked = [_tables(plan, _of(plan, here), alone=len(plans) == 1) for plan in plans]
+    own = [_of(plan, here) for plan in plans]
+    asked = [outcome_screen.screen(plan, part, alone=len(plans) == 1) for plan, part in zip(plans, own, strict=True)]
     notes = [f"not read: {error}" for error in unreadable]
-    return "\n\n".join(["", *asked, *notes, f"records, summary.csv and report.md are in {out}"])
+    told = [outcome_screen.following(out, [record for part in own for record in part])]
+    return "\n\n".join(["", *asked, *notes, f"records, summary.csv and report.md are in {out}", *told])
 
 
 def stored(out: Path) -> tuple[list[Record], list[RecordError]]:

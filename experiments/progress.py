@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Protocol
 
+COMPILING = "compiling, up to a minute the first time and seconds after that …"
+"""What is printed before a wait in which nothing else is."""
+
 
 class Progress(Protocol):
     """Where a running job reports to."""
@@ -32,7 +35,7 @@ class _Plain:
     def say(self, text: str) -> None:
         elapsed = time.monotonic() - self.started
         left = elapsed / self.done * (self.total - self.done) if self.done else 0.0
-        print(f"{text}  [{_clock(elapsed)} gone, {_clock(left)} left]", flush=True)
+        print(f"{_clock(left)} left  {text}", flush=True)
 
 
 def _clock(seconds: float) -> str:

@@ -11,11 +11,10 @@ from experiments.explain_pooled import can_die, distinct_lost
 from experiments.interventions import INTERVENTIONS
 from experiments.interventions_report import Effect
 from experiments.report_inside import control_of
-from experiments.report_outcome import Outcome, Row, laddered, order
-from experiments.report_records import Grid, title_of
+from experiments.report_outcome import GUESSES, Outcome, Row, laddered, order
+from experiments.report_records import Grid, swept_field, title_of, value_told
 from experiments.report_shapes import Table
 from experiments.table import counted
-from jaxact import claims
 from jaxact.records import Record
 from jaxact.statistics import clopper_pearson
 
@@ -40,7 +39,8 @@ def answer(grid: Grid, found: Outcome, effects: Sequence[Effect]) -> Answer:
     """Put the numbers in sentences."""
     failing, total = found.failing, len(found.rows)
     c = grid.config
-    what = title_of(c.dataset)
+    at = [value_told(field, c) for field in dict.fromkeys(swept_field(r.config, c) for r in grid.swept)]
+    what = title_of(c.dataset) + (f" at {' and '.join(at)}" if at else "")
     if not failing:
         headline = (
             f"None of the {total} combinations fails on {what}"
@@ -110,8 +110,16 @@ def _words(grid: Grid, fixed: dict[int, str]) -> str:
 
 
 def _limit(grid: Grid, found: Outcome) -> str:
-    basis = "the limit set for MNIST" if grid.config.dataset == "mnist" else f"{claims.FAILED:g} % of the best mean"
-    return f"A run fails below {found.limit:.4g} % test accuracy ({basis}), a combination if its mean does."
+    basis = (
+        "the limit set for MNIST"
+        if grid.config.dataset == "mnist"
+        else f"{100 * GUESSES:g} % of networks that guess stay below that"
+    )
+    return (
+        "A run fails if it never predicts some class, or if its test accuracy is below "
+        f"{found.limit:.4g} % ({basis}). A combination fails if more than half of its runs do, or its mean is below "
+        "that."
+    )
 
 
 def _which(grid: Grid, found: Outcome) -> str:
@@ -166,7 +174,7 @@ def _no_failure(found: Outcome) -> list[str]:
     if not losing:
         return ["Every network predicts every class: there is no failure to explain."]
     return [
-        f"{len(losing)} of the combinations lose{'s' * (len(losing) == 1)} a class in some runs, without failing: "
+        f"{len(losing)} of the combinations lose{'s' * (len(losing) == 1)} a class in some runs, not in most: "
         f"{', '.join(row.name for row in losing[:NAMED])}{' …' * (len(losing) > NAMED)}."
     ]
 
@@ -216,9 +224,10 @@ def _outputs(failing: Sequence[Row]) -> list[str]:
         expected, seen = (
             [f(row) for row in known] for f in (lambda r: r.case.predicted_dead, lambda r: r.case.dead[:, 0].mean())
         )
+        part = f" ({len(known)} of the {len(failing)} are known to it)" * (len(known) < len(failing))
         told.append(
-            "Theory expects it before any training, from the activations, the initialiser and two numbers of the "
-            f"data: {_span(expected)} dead outputs at the start, measured {_span(seen)}."
+            "Theory expects it before any training, from the activations, the initialiser and the lengths and angles "
+            f"of the inputs{part}: {_span(expected)} dead outputs at the start, measured {_span(seen)}."
         )
     return told
 
@@ -254,12 +263,13 @@ def _cause(effects: Sequence[Effect]) -> list[str]:
         own = [effect for effect in effects if effect.intervention == name]
         before, after = (float(np.mean([getattr(e, when).accuracy for e in own])) for when in ("before", "after"))
         what = INTERVENTIONS[name].text.split(":")[0]
-        told.append((after - before, f"{what} ({before:.1f} → {after:.1f} %)"))
+        bases = list(dict.fromkeys(effect.base.name for effect in own))
+        where = bases[0] if len(bases) == 1 else counted(len(bases), "combination")
+        told.append((after - before, f"{what} ({where}: {before:.1f} → {after:.1f} %)"))
     told.sort(reverse=True)
     listed = "; ".join(text for _, text in told[:SHOWN_EFFECTS])
     rest = f"; least: {told[-1][1]}" if len(told) > SHOWN_EFFECTS else ""
-    bases = len({effect.base for effect in effects})
-    where = f"mean accuracy of {counted(bases, 'combination')} ending in (sigmoid, relu)"
+    where = "mean accuracy of endings in (sigmoid, relu)"
     return [f"**Tested by changing one thing, the seeds kept**, {where}: {listed}{rest}."]
 
 

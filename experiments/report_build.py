@@ -2,7 +2,15 @@
 
 from datetime import timedelta
 
-from experiments import report_effects, report_inside, report_layers, report_outcome, report_published, report_runs
+from experiments import (
+    report_effects,
+    report_inside,
+    report_layers,
+    report_outcome,
+    report_published,
+    report_runs,
+    report_sweep,
+)
 from experiments.outcome import machines
 from experiments.report_answer import answer
 from experiments.report_heat import figures, views, why_not
@@ -31,6 +39,7 @@ def build(material: Material, command: str, spectra: report_layers.Spectra | Non
         ("Runs", _runs(grid, found)),
         ("Inside", _inside(grid, found, spectra)),
         ("Repairs", report_effects.intervened(effects)),
+        *((f"By {field.replace('_', ' ')}", section) for field, section in report_sweep.sections(grid)),
         ("Layers", report_effects.interactions(grid, found)),
         ("Published", report_published.beside(grid)),
         ("Repeats", report_published.repeated()),

@@ -35,8 +35,11 @@ NOTE = (
 def effects(material: Material, grid: Grid) -> list[Effect]:
     """Of every intervention on a configuration of the grid that has at least two seeds with and without it."""
     base = [record.config for record in grid.records.values()]
+    swept = {record.config for record in grid.swept}
     pairs = [
-        pair for pair in interventions_of(base) if pair[2] in material.found and _shared(material, pair[0], pair[2]) > 1
+        (old, name, new)
+        for old, name, new in interventions_of(base)
+        if new in material.found and new not in swept and _shared(material, old, new) > 1
     ]
     bases = list(dict.fromkeys(old for old, _, _ in pairs))
     of = {(old, name): new for old, name, new in pairs}

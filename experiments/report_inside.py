@@ -9,11 +9,12 @@ from experiments.explain_pooled import dead_at_start
 from experiments.report_outcome import Outcome, Row, order
 from experiments.report_records import Grid
 from experiments.report_runs import colours_of
-from experiments.report_shapes import SYMBOLS, Dots, Figure, Line, Panel, Table
+from experiments.report_shapes import SYMBOLS, Dots, Figure, Line, Panel, Table, Zero
 
 HIGHLIGHTED = 4
 SMALLEST = 1e-12
-"""Where an exact 0 is drawn on a logarithmic axis."""
+"""Below this a singular value is 0 but for rounding: of numbers around 1 in float32, five powers of ten below that."""
+BEHIND_DEAD = "0: behind dead units"
 
 
 def highlighted(found: Outcome) -> list[Row]:
@@ -56,19 +57,25 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return np.where(known.any(0), np.where(known, values, 0).sum(0) / np.maximum(known.sum(0), 1), np.nan)
 
 
-def _median_log(values: np.ndarray) -> np.ndarray:
-    known = np.where(np.isfinite(values), np.maximum(values, SMALLEST), np.nan)
+def _median(values: np.ndarray) -> np.ndarray:
+    known = np.where(np.isfinite(values), np.where(values < SMALLEST, 0.0, values), np.nan)
     return np.array([np.nanmedian(c) if np.isfinite(c).any() else np.nan for c in known.T])
 
 
-def _one_scale(panels: Sequence[Panel]) -> list[Panel]:
-    """Logarithmic panels that are read against each other, with the same limits."""
-    values = np.array([v for panel in panels for mark in panel.marks if isinstance(mark, Line) for v in mark.y], float)
-    values = values[np.isfinite(values) & (values > 0)]
+def _one_scale(panels: Sequence[Panel], zeros_are: str) -> list[Panel]:
+    """Logarithmic panels that are read against each other: the same limits and labelled place of zeros."""
+    every = np.array([v for panel in panels for mark in panel.marks if isinstance(mark, Line) for v in mark.y], float)
+    values, zeros = every[np.isfinite(every) & (every > 0)], bool((every == 0).any())
+    if not len(values):
+        values = np.ones(1) if zeros else values
     if not len(values):
         return list(panels)
     room = max(1.3, (values.max() / values.min()) ** 0.04)
-    return [panel._replace(y_range=(float(values.min() / room), float(values.max() * room))) for panel in panels]
+    low, high = float(values.min() / room), float(values.max() * room)
+    if not zeros:
+        return [panel._replace(y_range=(low, high)) for panel in panels]
+    zero = Zero(low / max(room, 2.0), zeros_are)
+    return [panel._replace(y_range=(zero.at / room, high), zero=zero) for panel in panels]
 
 
 def health(grid: Grid, found: Outcome) -> Figure:
@@ -76,8 +83,13 @@ def health(grid: Grid, found: Outcome) -> Figure:
     layers = len(grid.config.widths)
     kinds: list[tuple[str, str, Callable[[Row, int], np.ndarray], bool]] = [
         ("dead units, %", "dead", lambda r, i: _mean(100 * r.record.dead(i + 1).mean(-1)), False),
-        ("saturated, %", "saturated", lambda r, i: _mean(100 * r.record.arrays["probe_saturated"][..., i]), False),
-        ("gradient norm", "gradient", lambda r, i: _median_log(r.record.arrays["probe_gradient_layers"][..., i]), True),
+        (
+            "saturated or off, %",
+            "saturated",
+            lambda r, i: _mean(100 * r.record.arrays["probe_saturated"][..., i]),
+            False,
+        ),
+        ("gradient norm", "gradient", lambda r, i: _median(r.record.arrays["probe_gradient_layers"][..., i]), True),
     ]
     panels = []
     for label, _, value, log in kinds:
@@ -87,14 +99,15 @@ def health(grid: Grid, found: Outcome) -> Figure:
             panels.append(
                 Panel(title, "epoch", label, marks, None, None if log else (-3, 103), log_y=log, whole_x=True)
             )
-    panels[-layers:] = _one_scale(panels[-layers:])
+    panels[-layers:] = _one_scale(panels[-layers:], BEHIND_DEAD)
     control = control_of(found.failing[0], found) if found.failing else None
     told = f" Compare {found.failing[0].name} with {control.name}, which has the same hidden layers." if control else ""
     return Figure(
         "health", "Dead units, saturation and gradients by layer",
-        "Means over the seeds (gradients: medians; an exact 0 is drawn at 1e−12). Dead: slope 0 on the whole test set. "
-        "Saturated: slope below 5 % of its largest. Gradient: √E‖∂ℓ/∂h‖² at the layer's pre-activations, one scale for "
-        f"all layers.{told}",
+        "Means over the seeds (gradients: medians). Dead: slope 0 on the whole test set. Saturated or off: slope below "
+        "5 % of its largest; a ReLU is off there, which is no saturation. Gradient: √E‖∂ℓ/∂h‖² at the layer's "
+        "pre-activations, one scale for all layers; the dotted line is exactly 0, where every way to the output leads "
+        f"through dead units: nothing vanishes there by degrees.{told}",
         f"{len(panels)} panels of curves over the epochs for {len(found.rows)} combinations, failing ones in colour.",
         panels, layers, _legend(found),
     )  # fmt: skip
@@ -106,30 +119,30 @@ def spectra(grid: Grid, found: Outcome, elsewhere: str) -> Figure:
     for when, i in (("at the start", 0), ("after the last epoch", -1)):
         marks = [
             line._replace(x=np.asarray(line.x) + 1)
-            for line in _lines(found, lambda r, i=i: _median_log(r.record.arrays["probe_singular_values"][:, i]))
+            for line in _lines(found, lambda r, i=i: _median(r.record.arrays["probe_singular_values"][:, i]))
         ]
         panels.append(
             Panel(f"∂ output / ∂ input {when}", "number of the singular value", "singular value", marks, log_y=True)
         )
-    panels = _one_scale(panels)
+    panels = _one_scale(panels, "0")
     layers = len(grid.config.widths)
     for when, i in (("at the start", 0), ("after the last epoch", -1)) if layers > 1 else ():
         marks = [
             line._replace(x=np.asarray(line.x) + 2)
-            for line in _lines(found, lambda r, i=i: _median_log(
+            for line in _lines(found, lambda r, i=i: _median(
                 np.stack([r.record.arrays["probe_apjn"][:, i, n + 1, n] for n in range(layers - 1)], 1)))
         ]  # fmt: skip
         panels.append(
             Panel(f"gain into each layer {when}", "layer", "(1/n)‖∂h(l)/∂h(l−1)‖²", marks, log_y=True, whole_x=True)
         )
-    panels[2:] = _one_scale(panels[2:])
+    panels[2:] = _one_scale(panels[2:], BEHIND_DEAD)
     return Figure(
         "spectra", "Jacobians",
         "Above: singular values of the end-to-end Jacobian, largest first, median over seeds and 16 images. Where "
         "they drop "
-        "to 1e−7 or less they are 0 up to rounding (an exact 0 is drawn at 1e−12): directions in which the output does "
-        "not move. Below: how much a layer's pre-activations move with those before, squared. Spectra of single "
-        f"layers: {elsewhere}.",
+        "to 1e−7 or less they are 0 up to rounding (on the dotted line: 0, or below 1e−12): directions in which the "
+        "output does not move. Below: how much a layer's pre-activations move with those before, squared. Spectra of "
+        f"single layers: {elsewhere}.",
         f"Singular values and layer gains of {len(found.rows)} combinations, the failing ones in colour.",
         panels, 2, _legend(found),
     )  # fmt: skip

@@ -44,7 +44,7 @@ function draw(div) {
   const spec = data.figures[figure][Number(panel)];
   div.style.minHeight = `${spec.layout.height}px`;
   div.dataset.drawn = printing ? "print" : theme() === THEMES.dark ? "dark" : "light";
-  const layout = layoutOf(spec.layout);
+  const layout = layoutOf(themed(spec.layout));
   if (printing) layout.width = printWidth(div);
   return Plotly.react(div, themed(spec.data), layout, CONFIG);
 }
@@ -109,7 +109,7 @@ function openSeeds(name) {
   document.getElementById("seeds-said").textContent = c.said;
   dialog.showModal();
   const lost = Math.max(...c.never);
-  const failed = (i) => c.accuracy[i] === null || c.accuracy[i] < data.limit;
+  const failed = (i) => c.failed[i];
   const strip = [true, false].map((bad) => {
     const own = c.seeds.map((_, i) => i).filter((i) => failed(i) === bad);
     return {

@@ -97,7 +97,6 @@ def page(report: Report, data: dict[str, str]) -> str:
     environment.filters["inline"] = lambda text: Markup(inline(text))
     template = environment.from_string((here / "report_page.html.j2").read_text(encoding="utf-8"))
     payload = {
-        "limit": report.outcome.limit,
         "figures": {figure.name: report_plotly.panels(figure) for figure in report.figures},
         "configs": {name: _seeds(row) for name, row in report.outcome.rows.items()},
         "files": data,
@@ -124,7 +123,7 @@ def _seeds(row: Row) -> dict[str, Any]:
     dead = row.case.dead
     return {
         "said": told(row).removeprefix(f"{row.name}: ").capitalize(), "seeds": row.record.seeds.tolist(),
-        "accuracy": plain(row.accuracy),
+        "accuracy": plain(row.accuracy), "failed": row.failed.tolist(),
         "never": row.case.never.tolist(), "dead_start": dead[:, 0].tolist(), "dead_end": dead[:, -1].tolist(),
         "curves": [plain(line) for line in row.record.test_accuracy()],
     }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.report_shapes import Dots, Figure, Heat, Line, Mark, Panel, Values, jitter
+from experiments.report_shapes import Dots, Figure, Heat, Line, Mark, Panel, Values, Zero, jitter, number
 
 ROW, MOST_TICKS = 17, 12
 """Height in pixels of one category; more whole numbers than that are left to Plotly."""
@@ -35,7 +35,19 @@ def _layout(panel: Panel) -> dict[str, Any]:
     if any(isinstance(mark, Heat) for mark in panel.marks):
         xaxis |= {"type": "category", "showgrid": False, "side": "bottom"}
         yaxis |= {"type": "category", "showgrid": False, "autorange": "reversed", "automargin": True}
-    return {"xaxis": xaxis, "yaxis": yaxis, "height": height, "showlegend": False}
+    layout = {"xaxis": xaxis, "yaxis": yaxis, "height": height, "showlegend": False}
+    return layout | _zero_line(panel.zero) if panel.zero else layout
+
+
+def _zero_line(zero: Zero) -> dict[str, Any]:
+    """A dotted line with its text where exact zeros are; on a logarithmic axis annotations stand at the exponent."""
+    across = {"xref": "paper", "yref": "y"}
+    shape = across | {"type": "line", "x0": 0, "x1": 1, "y0": zero.at, "y1": zero.at}
+    text = across | {"x": 1, "y": math.log10(zero.at), "text": _text(zero.text), "xanchor": "right"}
+    return {
+        "shapes": [shape | {"line": {"color": "@muted", "width": 1, "dash": "dot"}}],
+        "annotations": [text | {"yanchor": "bottom", "showarrow": False, "font": {"size": 11}}],
+    }
 
 
 def _axis(title: str, log: bool, limits: tuple[float, float] | None, values: Iterable[Values]) -> dict[str, Any]:
@@ -65,7 +77,10 @@ def _trace(panel: Panel, mark: Mark) -> dict[str, Any]:
         hover = (
             {"hovertemplate": "%{fullData.name}<br>%{y:.4g}<extra></extra>"} if mark.label else {"hoverinfo": "skip"}
         )
-        return common | {"x": _numbers(mark.x), "y": _numbers(mark.y)} | drawn | hover
+        if mark.label and panel.zero:
+            values = [number(y) for y in mark.y]
+            hover = {"customdata": values, "hovertemplate": "%{fullData.name}<br>%{customdata}<extra></extra>"}
+        return common | {"x": _numbers(mark.x), "y": _numbers(panel.heights(mark))} | drawn | hover
     return common | _dots(panel, mark)
 
 

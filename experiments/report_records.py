@@ -21,6 +21,8 @@ from jaxact.data.specs import spec
 from jaxact.records import Record
 
 MOST_MISSING = 100_000
+SWEPT_FIELDS = ("learning_rate", "optimizer", "init", "batch_norm")
+"""What `experiments.grid` takes several values of."""
 
 
 class Material(NamedTuple):
@@ -49,6 +51,8 @@ class Grid(NamedTuple):
         missing: names of the combinations of the levels without a record.
         changed: results of an intervention at the same protocol, with activations the grid itself does not have.
         others: records of other protocols.
+        swept: those of them that are a sweep of the grid: they differ from it in one of `SWEPT_FIELDS` alone, and in
+            the same field differ records of half of its combinations that no intervention results in.
     """
 
     records: dict[str, Record]
@@ -57,6 +61,7 @@ class Grid(NamedTuple):
     missing: tuple[str, ...]
     changed: tuple[Record, ...]
     others: tuple[Record, ...]
+    swept: tuple[Record, ...] = ()
 
     @property
     def config(self) -> Config:
@@ -155,7 +160,30 @@ def main_grid(material: Material) -> Grid:
     found = {record.config.name: record for record in inside}
     others = [record for k, group in groups.items() if k != key for record in group]
     grid = Grid(found, factors, levels, (), changed, tuple(sorted(others, key=_order)))
-    return grid._replace(missing=_missing(grid))
+    return grid._replace(missing=_missing(grid), swept=_swept(grid))
+
+
+def _swept(grid: Grid) -> tuple[Record, ...]:
+    results = {new for _, _, new in interventions_of(record.config for record in grid.records.values())}
+    near = {r.config: swept_field(r.config, grid.config) for r in grid.others if r.config.name in grid.records}
+    unexplained: dict[str, set[str]] = {}
+    for config in set(near) - results:
+        unexplained.setdefault(near[config], set()).add(config.name)
+    swept = {field for field, names in unexplained.items() if field and 2 * len(names) >= len(grid.records)}
+    return tuple(record for record in grid.others if near.get(record.config) in swept)
+
+
+def swept_field(config: Config, other: Config) -> str:
+    """The one of `SWEPT_FIELDS` in which two protocols differ, "" where they differ in more or in another."""
+    names = {field.name for field in fields(Config)} - {"activations"}
+    found = {name for name in names if getattr(config, name) != getattr(other, name)}
+    found -= {"momentum"} if "optimizer" in found else set()  # its default is another for another optimiser
+    return found.pop() if len(found) == 1 and found <= set(SWEPT_FIELDS) else ""
+
+
+def value_told(field: str, config: Config) -> str:
+    """The value of a swept field in words: `learning rate 0.01`, `batch norm 3`."""
+    return f"{field.replace('_', ' ')} {_shown(getattr(config, field))}"
 
 
 def _factors(configs: Sequence[Config]) -> tuple[tuple[int, ...], ...]:
@@ -235,7 +263,13 @@ def complaints(material: Material, grid: Grid) -> list[str]:
     if diverged := sum(int(r.diverged.sum()) for r in grid.records.values()):
         told.append(f"{counted(diverged, 'run')} diverged, counted as failed and without an accuracy.")
     known = {new for _, _, new in interventions_of(r.config for r in grid.records.values())}
-    if mixed := [r for r in grid.others if r.config not in known]:
+    swept = {record.config for record in grid.swept}
+    for field in dict.fromkeys(swept_field(config, c) for config in swept):
+        told.append(
+            f"A sweep of the {field.replace('_', ' ')}: the figures are of {value_told(field, c)}, all values are in "
+            "the section on it."
+        )
+    if mixed := [r for r in grid.others if r.config not in known | swept]:
         protocols = len({_protocol(r.config) for r in mixed})
         told.append(
             f"Mixed: {counted(len(mixed), 'record')} of {counted(protocols, 'other protocol')} besides; the figures "

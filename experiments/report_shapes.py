@@ -61,6 +61,13 @@ class Heat(NamedTuple):
 Mark = Line | Dots | Heat
 
 
+class Zero(NamedTuple):
+    """Where a logarithmic axis shows what is exactly 0, and what is written there; the marks keep their zeros."""
+
+    at: float
+    text: str
+
+
 class Panel(NamedTuple):
     """One pair of axes.
 
@@ -72,6 +79,7 @@ class Panel(NamedTuple):
         log_x, log_y: logarithmic axes.
         whole_x: ticks at whole numbers only.
         categories: names at y = 0, 1, …, from the top; empty for a numeric axis.
+        zero: for lines on a logarithmic axis y, the place of an exact 0; None where there is none.
     """
 
     title: str
@@ -84,6 +92,12 @@ class Panel(NamedTuple):
     log_y: bool = False
     whole_x: bool = False
     categories: Sequence[str] = ()
+    zero: Zero | None = None
+
+    def heights(self, mark: Line) -> np.ndarray:
+        """The values y of a line as they are drawn: an exact 0 at its place."""
+        y = np.asarray(mark.y, float)
+        return np.where(y == 0, self.zero.at, y) if self.zero else y
 
 
 class Figure(NamedTuple):

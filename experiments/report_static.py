@@ -105,6 +105,10 @@ def _panel(axis: Any, panel: Panel) -> None:
         axis.set_xscale("log")
     if panel.log_y:
         axis.set_yscale("log")
+    if panel.zero:
+        axis.axhline(panel.zero.at, color=INK["muted"], lw=0.8, ls=DASHES["dot"])
+        place = {"transform": axis.get_yaxis_transform(), "ha": "right", "va": "bottom"}
+        axis.text(0.99, panel.zero.at, panel.zero.text, fontsize=7.5, color=INK["ink"], **place)
     if panel.whole_x:
         axis.xaxis.get_major_locator().set_params(integer=True)
     if panel.categories:
@@ -124,7 +128,7 @@ def _mark(axis: Any, panel: Panel, mark: Mark) -> None:
         _heat(axis, mark)
     elif isinstance(mark, Line):
         style = {"color": INK[mark.color], "lw": 0.7 * mark.width, "alpha": mark.opacity, "ls": DASHES[mark.dash]}
-        axis.plot(mark.x, mark.y, **style)
+        axis.plot(mark.x, panel.heights(mark), **style)
     else:
         _dots(axis, panel, mark)
 

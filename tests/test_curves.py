@@ -8,7 +8,8 @@ import pytest
 from record_examples import RUN, make
 
 from experiments import curves
-from experiments.curves_report import PICKED, _explained, _figure, _mean, labels, recoveries
+from experiments.curves_recoveries import _explained, recovered, recoveries
+from experiments.curves_report import PICKED, _figure, _mean, labels
 from experiments.curves_report import curves as columns_of
 from jaxact import records
 from jaxact.config import Config
@@ -59,6 +60,38 @@ def test_a_recovery_names_its_class_and_whether_its_output_was_dead(record):
     assert (found.seed, found.epoch, found.before, found.after, found.dead) == (4, 4, 50, 95, 1)
     assert found.regained.tolist() == [1] and found.lost_since.tolist() == [0]
     np.testing.assert_allclose([found.active_before, found.active_after], [[0], [25]])
+
+
+@pytest.mark.parametrize(("tied", "off"), [(0, 1.0), (1, 1.0), (2, 0.5), (3, 1.0)])
+def test_a_class_predicted_where_every_output_is_0_is_not_regained(tied, off):
+    """As on digits: outputs are off, images with all outputs 0 are given the first class, argmax of equal values."""
+    config = Config(activations=("sigmoid", "relu"), dataset="digits", widths=(3, 5), epochs=4)
+    plain = make([0], config)
+    arrays = {name: value.copy() for name, value in plain.arrays.items()}
+    # the outputs of 100 images by epoch, argmax taken here by NumPy
+    outputs = np.zeros((5, 100, 5))
+    outputs[:3, :, 4] = 1.0  # class 4 alone at first
+    outputs[3:, 50:, 4] = 1.0
+    alive = off < 1
+    outputs[3:, :50, tied] = 1.0 if alive else 0.0
+    predicted = np.stack([np.bincount(o.argmax(-1), minlength=5) for o in outputs])
+    assert predicted[3].tolist() == np.bincount([tied if alive else 0] * 50 + [4] * 50, minlength=5).tolist()
+    arrays["test_predicted"][0] = predicted
+    arrays["test_correct"][0] = [[0, 0, 0, 0, 20]] * 3 + [predicted[3].tolist()] * 2
+    arrays["probe_dead"][:] = False
+    arrays["probe_dead"][0, :, 3:7] = True  # the outputs 0 to 3
+    arrays["probe_output_negative"][0, :, :4] = 1.0
+    arrays["probe_output_negative"][0, :, 4] = 0.0
+    if alive:
+        arrays["probe_dead"][0, 3:, 3 + tied] = False
+        arrays["probe_output_negative"][0, 3:, tied] = off
+    record = plain._replace(arrays=arrays)
+    (found,) = recoveries(record, "x")
+    assert found.epoch == 3
+    assert (found.regained.tolist(), found.tied.tolist()) == (([tied], []) if alive else ([], [0]))
+    text = recovered([record], ["x"])
+    assert ("the output is still off: class 0 of seed 0 in epoch 3. Where every output is 0" in text) is not alive
+    assert ("No class came back" in text) is not alive
 
 
 def test_an_output_that_still_fired_is_told_from_a_dead_one(record):

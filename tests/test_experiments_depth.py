@@ -244,7 +244,9 @@ def test_saturation_and_zeros_are_means_over_layers():
     rows = [row("a", "before", 1, 0.2, 0), row("a", "before", 2, 0.6, 0), row("a", "after", 1, 0.9, 0)]
     rows += [row("b", "before", 1, 0, 0.5), row("b", "before", 2, 0, 0.1), row("b", "after", 2, 0, 0.2)]
     text = depth_report._health([*rows, row("a", "before", 1, 1.0, 1.0, depth=50)])
-    assert "40 % of the units are saturated for an input at initialisation, 45 % after training, with a, i" in text
+    assert (
+        "40 % of the units are saturated or off for an input at initialisation, 45 % after training, with a, i" in text
+    )
     assert "30 % of the units are exactly 0 for an input at initialisation, 10 % after training, with b, i" in text
 
 

@@ -134,7 +134,7 @@ def test_one_of_a_kind_is_not_said_in_the_plural(tmp_path):
     plan = plan_of(tmp_path, *TINY, "--epochs", "1", "--seeds", "1", "--configs", "relu-relu-relu")
     assert outcome.protocol_text(plan).endswith(", 1 epoch, 1 seed")
     assert "1 run of 1 configuration to train" in outcome.opening(plan, outcome.pending(plan))
-    assert "over 1 seed, " in outcome.one_line(make(plan.configs[0], [50.0]))
+    assert outcome.one_line(make(plan.configs[0], [50.0])).endswith(" 50.00 ± – % (50.00 to 50.00)")
     records.write(tmp_path, make(plan.configs[0], [50.0]))
     assert "all of 1 configuration x 1 seed are in" not in outcome.opening(plan, [])
     assert outcome.opening(plan, []).startswith("all done: 1 configuration x 1 seed in ")

@@ -53,7 +53,7 @@ def test_the_table_of_all_combinations_equals_the_records(made):
         shown = [float(row[key]) for key in ("mean", "sd", "min", "max")]
         expected = [accuracy.mean(), accuracy.std(ddof=1), accuracy.min(), accuracy.max()]
         np.testing.assert_allclose(shown, expected, atol=0.005001)
-        assert int(row["runs failed"]) == (accuracy < 80).sum() and int(row["seeds"]) == len(accuracy)
+        assert int(row["runs failed"]) == ((accuracy < 80) | (never > 0)).sum() and int(row["seeds"]) == len(accuracy)
         np.testing.assert_allclose(float(row["classes lost"]), never.mean(), atol=0.05001)
         np.testing.assert_allclose([float(row["dead at start"]), float(row["dead at end"])], dead[[0, -1]], atol=0.005)
         assert row["diverged"] == "0"
@@ -79,9 +79,9 @@ def test_the_first_screen_answers(made):
     lost = np.mean([n for seeds in FAILING.values() for n in seeds])
     assert f"{lost:.1f} of the 10 are never predicted" in said
     assert "8 of their 8 runs fail (100 %), 4 of 4 per combination" in said
-    assert "Of the others, none of 24 runs fails" in said
+    assert "Of the others, 1 of 24 runs fails" in said  # that which loses a class
     assert "100 % of the lost classes have an output that is off" in said
-    assert "relu-relu-relu in 1 of 4" in said and "A run fails below 80 % test accuracy" in said
+    assert "relu-relu-relu in 1 of 4" in said and "or if its test accuracy is below 80 %" in said
     assert "not a demonstrated cause" in said
 
 

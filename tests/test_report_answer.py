@@ -120,9 +120,12 @@ def test_cause_is_claimed_only_with_interventions(tmp_path):
     one, _, _ = answered(tmp_path / "b", base, changed)
     first = {n: 98 * (1 - COUNTS[10 - n :].sum() / 10_000) for n in (2, 3, 4, 5, 8, 9)}
     before = np.mean([first[n] for n in (2, 5, 3, 4, 9, 9, 8, 9)])
-    assert "2 combinations ending in (sigmoid, relu): linear output (" in one.why[-1]
-    shown = float(one.why[-1].split("linear output (")[1].split(" →")[0])
+    assert "endings in (sigmoid, relu): linear output (2 combinations: " in one.why[-1]
+    shown = float(one.why[-1].split("linear output (2 combinations: ")[1].split(" →")[0])
     assert shown == pytest.approx(before, abs=0.15) and "→ 98.0 %)" in one.why[-1]
+    alone = np.mean([first[n] for n in (2, 5, 3, 4)])
+    shown = one.why[-1].split("learning rate / 10 (relu-sigmoid-relu: ")[1].split(" %)")[0]  # not one of the two
+    np.testing.assert_allclose([float(x) for x in shown.split(" → ")], [alone, alone], atol=0.15)
 
 
 def test_a_pattern_of_less_than_half_of_what_fails_is_not_told(tmp_path):

@@ -68,6 +68,43 @@ def test_the_data_file_holds_what_is_drawn_without_jitter_and_guides():
     assert [row[2:5] for row in rows if row[0] == "heat"] == [["a", "r", "1"], ["b", "r", ""]]
 
 
+def test_an_exact_0_on_a_logarithmic_axis_is_labelled_and_stays_a_0_in_the_data():
+    lines = [Line([0, 1, 2], [0.1, 0.0, 0.0], "dying"), Line([0, 1, 2], [0.2, 0.4, 0.8], "alive")]
+    panels = report_inside._one_scale([Panel("gradient", "epoch", "norm", lines, log_y=True)], "0: behind dead units")
+    figure = EVERYTHING._replace(panels=panels)
+    (low, high), zero = panels[0].y_range, panels[0].zero
+    assert low < zero.at < 0.1 and high > 0.8 and low > 1e-3  # next to what is there, not at 1e-12
+    (drawn,) = report_plotly.panels(figure)
+    assert drawn["data"][0]["y"] == pytest.approx([0.1, zero.at, zero.at], rel=1e-4)
+    assert drawn["data"][0]["customdata"] == ["0.1", "0", "0"] and "customdata" in drawn["data"][0]["hovertemplate"]
+    (note,) = drawn["layout"]["annotations"]
+    assert note["text"] == zero.text and note["y"] == pytest.approx(np.log10(zero.at))
+    assert go.Figure(
+        json.loads(json.dumps(drawn).replace('"@', '"').replace('"c0"', '"red"').replace('"muted"', '"red"'))
+    )
+    assert zero.text.encode() in report_static.draw(figure)["svg"]
+    assert [row[3] for row in data_of(figure)[1:4]] == ["0.1", "0", "0"]
+    (plain,) = report_inside._one_scale([Panel("", "", "", lines[1:], log_y=True)], "0")
+    assert plain.zero is None
+
+
+def test_the_report_draws_no_invented_height_for_a_gradient_of_0(tmp_path):
+    made = small_set()
+    for one in made:
+        if one.config.name == "sigmoid-sigmoid-relu":
+            one.arrays["probe_gradient_layers"][:, 1:] = 0
+    grid = main_grid(material(tmp_path, made))
+    figure = report_inside.health(grid, outcome(grid))
+    shown = [p for p in figure.panels if p.title.startswith("gradient norm")]
+    assert len(shown) == 3 and all(panel.zero and "dead units" in panel.zero.text for panel in shown)
+    (dead,) = [mark for mark in shown[0].marks if mark.label == "sigmoid-sigmoid-relu"]
+    assert dead.y[0] > 0 and not np.any(dead.y[1:])
+    assert [p.title for p in figure.panels[3:6]] == [
+        f"saturated or off, layer {i}" + " (output)" * (i == 3) for i in (1, 2, 3)
+    ]
+    assert "which is no saturation" in figure.caption and "1e−12" not in figure.caption
+
+
 def test_both_files_are_pictures_and_the_same_each_time():
     first, second = report_static.draw(EVERYTHING), report_static.draw(EVERYTHING)
     assert first == second and set(first) == {"png", "svg"}

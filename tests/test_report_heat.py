@@ -58,6 +58,20 @@ def test_cells_hold_the_mean_the_spread_and_every_seed(tmp_path):
     assert max(cell.heat for cell in by_view["spread"].values()) == 100
 
 
+@pytest.mark.parametrize("dataset", ["mnist", "digits", "cifar10"])
+def test_colours_run_from_all_right_to_chance_on_every_data_set(tmp_path, dataset):
+    fields = {"dataset": dataset, "epochs": 1, "widths": (5, 4, 10)}
+    made = [
+        record(study("relu-relu-relu", **fields), healthy=0.5),
+        record(study("relu-sigmoid-relu", **fields), (2, 2)),
+    ]
+    grid = grid_of(tmp_path, made)
+    mean = next(view for view in views(grid, outcome(grid)) if view.key == "mean")
+    cells = {cell.name: cell for _, rows in mean.blocks for row in rows for cell in row}
+    assert (mean.low, mean.high) == ("100 %", "10 %")
+    assert cells["relu-relu-relu"].heat == pytest.approx(100 * 50 / 90, abs=0.1)  # not the colour of success
+
+
 def test_a_sparse_set_has_none_and_says_why(tmp_path):
     names = ("relu-tanh-selu", "tanh-selu-gelu", "selu-gelu-relu", "gelu-relu-tanh", "elu-elu-elu")
     grid = grid_of(tmp_path, [deep(name, (4, 4, 10)) for name in names])
