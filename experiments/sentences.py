@@ -6,54 +6,8 @@
 Run in a checkout, whose results/ it reads. Half a minute. A test does the same, so that no figure in README is typed.
 """
 
-import sys
-from pathlib import Path
-
-from experiments import runtime
-from experiments.cli import Parser, check_folder, check_path
-
-MODULE = "experiments.sentences"
-
-
-def parser() -> Parser:
-    """The options."""
-    p = Parser.of(MODULE, __doc__)
-    p.add_argument("--results", default="results", metavar="DIR", help="folder of the committed records (results)")
-    p.add_argument("--check", metavar="FILE", help="a text that should hold every sentence")
-    return p
-
-
-def missing(text: str, sentences: list[str]) -> list[str]:
-    """The sentences that a text does not hold, whatever its line breaks."""
-    flat = " ".join(text.split())
-    return [sentence for sentence in sentences if sentence not in flat]
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Print the sentences.
-
-    Returns:
-        Exit status: 0 done, 1 the file checked lacks some, 2 bad input.
-    """
-    p = parser()
-    options = p.parse_args(argv)
-    with p.checked():
-        folder = check_folder(options.results, "--results")
-        text = None if options.check is None else check_path(options.check, "--check").read_text(encoding="utf-8")
-    runtime.configure(1)
-    from experiments import sentences_told
-
-    try:
-        found = sentences_told.every(Path(folder))
-    except ValueError as error:
-        p.refuse(error)
-    for paragraph in found:
-        print("\n".join(paragraph), end="\n\n")
-    absent = [] if text is None else missing(text, [sentence for paragraph in found for sentence in paragraph])
-    for sentence in absent:
-        print(f"{p.prog}: {options.check} lacks: {sentence}", file=sys.stderr)
-    return 1 if absent else 0
-
+from jaxact.commands.sentences import main
+from jaxact.execution import runtime
 
 if __name__ == "__main__":
     runtime.run(main)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from record_examples import CONFIG, assert_same, make
+from oracles.record_examples import CONFIG, assert_same, make
 
 from jaxact import files, records
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ADDING = """
 import sys
 from pathlib import Path
-from record_examples import make
+from oracles.record_examples import make
 from jaxact import records
 out, first, step, last = Path(sys.argv[1]), *map(int, sys.argv[2:])
 for seed in range(first, last, step):
@@ -25,7 +25,7 @@ for seed in range(first, last, step):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from record_examples import make
+from oracles.record_examples import make
 from jaxact import files, records
 os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import cli
+from jaxact.commands import parser
 
-ROOT = Path(cli.__file__).parents[1]
+ROOT = Path(parser.__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINES = re.findall(r"^python -m (experiments\.\w+)([^\n#]*)", README, flags=re.M)
 QUOTED = re.findall(r"`python -m (experiments\.\w+)\s([^`]*)`", README)

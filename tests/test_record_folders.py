@@ -5,21 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_examples import record, small_set, study
+from oracles.report_examples import record, small_set, study
 from test_explain import record as mnist_record
 from test_explain import study as mnist
 from test_report_records import material
 
-from experiments import curves, explain, grid, interventions, interventions_report, record_folders, report
-from experiments.explain_evidence import FAILING
-from experiments.explain_pooled import can_die
-from experiments.interventions import HALF_TANH
-from experiments.report_answer import answer
-from experiments.report_inside import theory
-from experiments.report_outcome import outcome, table
-from experiments.report_records import main_grid
 from jaxact import records
+from jaxact.commands import curves, explain, grid, interventions, report
+from jaxact.commands.interventions import HALF_TANH
 from jaxact.config import Config
+from jaxact.records import folders as record_folders
+from jaxact.study import interventions_report
+from jaxact.study.evidence import FAILING
+from jaxact.study.page.answer import answer
+from jaxact.study.page.inside import theory
+from jaxact.study.page.outcome import outcome, table
+from jaxact.study.page.records import main_grid
+from jaxact.study.pooled import can_die
 
 FEW = {"dataset": "digits", "epochs": 2, "widths": (6, 5, 10)}
 
