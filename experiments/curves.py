@@ -9,14 +9,14 @@ for sudden recoveries: a test accuracy that rises by at least 5 points within an
 that came back to life with it. Trains nothing; seconds.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments import runtime
+from experiments import record_folders, runtime
 from experiments.cli import Parser, check_folder, check_installed, check_out
-from jaxact import records
 from jaxact.config import split_name
-from jaxact.records import Record, RecordError
+from jaxact.records import Record
 
 MODULE = "experiments.curves"
 
@@ -30,31 +30,30 @@ def parser() -> Parser:
     return p
 
 
-def read(folders: Sequence[Path], names: Sequence[str] | None) -> list[Record]:
+def read(folders: Sequence[Path], names: Sequence[str] | None, left_out: list[str]) -> list[Record]:
     """The records below the folders, each configuration once, by data set and name.
 
+    Args:
+        folders: of records.
+        names: of configurations; None for all.
+        left_out: gets a line for every file that cannot be read.
+
     Raises:
-        ValueError: a folder that is not there, a record that cannot be read, or no record of a name asked for.
+        ValueError: a folder that is not there, nothing that can be read, or no record of a name asked for.
     """
-    found = {}
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(
                 f"{folder} is not a folder of records: run python -m experiments.grid --out {folder} first"
             )
-        for record in records.read_all(folder):
-            if isinstance(record, RecordError):
-                raise record
-            found[record.config] = records.merge(found.get(record.config), record)
+    found = record_folders.merged(folders, left_out)
+    if not found:
+        raise record_folders.none_left(folders, left_out)
     present = {config.name for config in found}
     for name in names or ():
         if "-".join(split_name(name)) not in present:
             raise ValueError(f"no record of {name} in {', '.join(map(str, folders))}: there are {_shown(present)}")
     kept = [record for config, record in found.items() if not names or config.name in names]
-    if not kept:
-        raise ValueError(
-            f"{', '.join(map(str, folders))}: no records: run python -m experiments.grid --out {folders[0]} first"
-        )
     return sorted(kept, key=lambda r: (r.config.dataset, r.config.name, r.config.learning_rate, r.config.digest))
 
 
@@ -71,13 +70,16 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
+    left_out: list[str] = []
     with p.checked():
         check_installed(("matplotlib",), "the figures", "figures")
         out = check_out(options.out)
-        found = read([check_folder(folder) for folder in options.records], options.configs)
+        found = read([check_folder(folder) for folder in options.records], options.configs, left_out)
+    for line in left_out:
+        print(f"{p.prog}: left out: {line}", file=sys.stderr)
     from experiments import curves_report
 
-    print(curves_report.write(found, out, runtime.command(MODULE)))
+    print(curves_report.write(found, out, runtime.command(MODULE), left_out))
     return 0
 
 

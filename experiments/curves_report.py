@@ -126,8 +126,8 @@ def _lost_since(predicted: np.ndarray) -> np.ndarray:
     return predicted.shape[1] - (np.cumsum(predicted[:, ::-1], axis=1) == 0).sum(1)
 
 
-def write(found: Sequence[Record], out: Path, command: str) -> str:
-    """Write the tables, the figures and the report; return its tables as text."""
+def write(found: Sequence[Record], out: Path, command: str, left_out: Sequence[str] = ()) -> str:
+    """Write the tables, the figures and the report, which names what was left out; return its tables as text."""
     names = labels(found)
     out.mkdir(parents=True, exist_ok=True)
     records.write_text(out / "curves.csv", _rows(found, names))
@@ -143,6 +143,7 @@ def write(found: Sequence[Record], out: Path, command: str) -> str:
         "# Learning curves",
         f"Command: `{command}`",
         f"Data: {'; '.join(sources)}.",
+        *(f"Left out: {line}." for line in left_out),
         "Environment of the runs:\n\n" + "\n".join(f"- {machine}" for machine in machines(found)),
         tables,
         *(f"![{name.removesuffix('.png')}]({name})" for name in figures),

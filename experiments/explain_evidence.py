@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from experiments import record_folders
 from experiments.interventions_report import accuracies
-from jaxact import published, records
-from jaxact.config import Config
+from jaxact import activations, published, records
+from jaxact.config import Config, halves_of
 from jaxact.data.specs import spec
 from jaxact.records import Record
 
@@ -81,18 +82,21 @@ def study_records(folders: Sequence[Path], dataset: str) -> dict[str, Record]:
         ValueError: a folder that does not exist, or none with a record of that protocol.
     """
     found: dict[str, Record] = {}
+    left_out: list[str] = []
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(
                 f"{folder} is not a folder of records: run python -m experiments.grid --out {folder} first"
             )
-        for record in records.read_all(folder):
-            if isinstance(record, Record) and is_study(record.config, dataset):
-                old = found.get(record.config.name)
-                if old is None or _seen(record) > _seen(old):
-                    found[record.config.name] = record
-                elif old.config == record.config:
-                    found[record.config.name] = records.merge(old, record)
+    for record in record_folders.each(folders, left_out):
+        if is_study(record.config, dataset):
+            old = found.get(record.config.name)
+            if old is None or _seen(record) > _seen(old):
+                found[record.config.name] = record
+            elif old.config == record.config:
+                found[record.config.name] = records.merge(old, record)
+    if not found and left_out:
+        raise record_folders.none_left(folders, left_out)
     if not found:
         raise ValueError(
             f"{', '.join(map(str, folders))}: no records of the study's protocol on {dataset}: "
@@ -123,13 +127,20 @@ def is_study(config: Config, dataset: str) -> bool:
 
 
 def case(record: Record) -> Case:
-    """What one record shows and what theory says of its configuration."""
+    """What one record shows and what theory says of its configuration, which is nothing of functions of one's own."""
+    if not in_catalogue(record.config):
+        return measured(record)
     theory = predicted(record.config)
     return measured(record)._replace(
         predicted_dead=float(theory.expected_dead[-1]),
         predicted_correlation=float(theory.stack.c[-1]),
         chi=theory.stack.chi,
     )
+
+
+def in_catalogue(config: Config) -> bool:
+    """Whether every activation can be looked up without importing what a record names."""
+    return all(activations.known(half) is not None for name in config.activations for half in halves_of(name))
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.explain_evidence import Case
 from jaxact import activations
-from jaxact.config import Config
+from jaxact.config import halves_of
 from jaxact.statistics import Estimate, bootstrap_mean, clustered_interval, r_squared
 
 
@@ -44,15 +44,19 @@ def lost_and_accuracy(cases: Sequence[Case]) -> Estimate:
     return clustered_interval(fit, _seeds(cases))
 
 
-def can_die(config: Config) -> bool:
-    """Whether an output unit can have slope 0 on a whole test set."""
-    return any(activations.get(half).can_die for half in config.activations[-1].split("+"))
+def can_die(one: Case) -> bool:
+    """Whether an output unit can have slope 0 on a whole test set.
+
+    Of a function that the catalogue does not hold only the runs tell: it is not imported to ask.
+    """
+    entries = [activations.known(half) for half in halves_of(one.record.config.activations[-1])]
+    return any(entry.can_die for entry in entries if entry) or (None in entries and bool(one.dead.any()))
 
 
 def dead_at_start(one: Case, rng: np.random.Generator) -> Estimate:
     """Mean number of dead outputs at initialisation; without an interval where no output can die."""
     dead, config = one.dead_start.astype(float), one.record.config
-    if len(dead) < 2 or not can_die(config):
+    if len(dead) < 2 or not can_die(one):
         return Estimate(float(dead.mean()), np.nan, np.nan)
     return bootstrap_mean(dead, rng, bounds=(0, config.widths[-1]))
 

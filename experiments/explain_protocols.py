@@ -1,18 +1,17 @@
 """Accuracies of records by the protocol of the study that each was run at, as `jaxact.claims` wants them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from experiments import record_folders
 from experiments.interventions_report import accuracies
 from experiments.presets import STUDY
-from jaxact import records
 from jaxact.config import Config
 from jaxact.data.specs import spec
 from jaxact.published import CIFAR10_BATCH_SIZE_IN_TEXT
-from jaxact.records import Record
 
 CIFAR10_BATCH_SIZE = 4
 _OPTIMIZERS = {"rmsprop": "torch_rmsprop", "adagrad": "torch_adagrad", "adadelta": "torch_adadelta"}
@@ -40,21 +39,17 @@ def protocol_name(config: Config) -> str | None:
     return name if config == plain else None
 
 
-def by_protocol(folders: Sequence[Path]) -> dict[str, dict[str, np.ndarray]]:
-    """Percent per seed, by protocol and configuration, of all records below the folders; unreadable ones are left out.
+def by_protocol(folders: Sequence[Path], left_out: list[str] | None = None) -> dict[str, dict[str, np.ndarray]]:
+    """Percent per seed, by protocol and configuration, of all records below the folders.
 
     A diverged seed counts as chance, a seed that several folders hold as one.
+
+    Args:
+        folders: of records.
+        left_out: gets a line for every file that cannot be read.
     """
-    found: dict[Config, Record] = {}
-    for record in _readable(folders):
-        found[record.config] = records.merge(found.get(record.config), record)
     ours: dict[str, dict[str, np.ndarray]] = {}
-    for config, record in found.items():
+    for config, record in record_folders.merged(folders, [] if left_out is None else left_out).items():
         if protocol := protocol_name(config):
             ours.setdefault(protocol, {})[config.name] = accuracies(record)
     return ours
-
-
-def _readable(folders: Sequence[Path]) -> Iterable[Record]:
-    for folder in dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir()):
-        yield from (record for record in records.read_all(folder) if isinstance(record, Record))

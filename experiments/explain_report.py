@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import explain_figures, explain_registered, interventions, interventions_report
+from experiments import explain_figures, explain_registered, interventions, interventions_report, record_folders
 from experiments.explain_answer import Evidence, answered, span
 from experiments.explain_evidence import FAILING, RULE, Case, case, judge
 from experiments.explain_pooled import bracketed, dead_at_start, lost_and_accuracy
@@ -43,12 +43,7 @@ def _effects(study: interventions.Study, options: argparse.Namespace) -> list[in
     folders = [folder for folder in map(Path, (*options.records, options.interventions)) if folder.is_dir()]
 
     def lookup(study: interventions.Study, config: Config) -> Record | None:
-        merged = None
-        for folder in folders:
-            record = records.find(folder, config)
-            merged = records.merge(merged, record) if record else merged
-        merged = merged.subset(study.seeds) if merged else None
-        return merged if merged is not None and len(merged.seeds) else None
+        return record_folders.lookup(folders, config, study.seeds, [])  # `_audit` reads them all and names the bad ones
 
     return interventions_report.effects(study, lookup)
 
@@ -65,17 +60,19 @@ def write(found: Mapping[str, Record], options: argparse.Namespace, out: Path, c
             f"the records hold none of {', '.join(FAILING)}: train them with python -m experiments.grid "
             f"--dataset {options.dataset} --configs '*-sigmoid-relu' --out {options.records[0]}"
         )
-    answer = answered(evidence)
+    answer, left_out = answered(evidence), list[str]()
+    audit = _audit(options, left_out)
     sections = [
         "# Why ReLU after sigmoid fails",
         answer,
         _setting(evidence, command),
+        "\n".join(f"- Left out: {line}." for line in left_out),
         _verdicts(evidence),
         _ladder(evidence),
         _theory(evidence),
         _interventions(evidence),
         _registered(found, options),
-        _audit(options),
+        audit,
     ]
     out.mkdir(parents=True, exist_ok=True)
     explain_figures.draw(evidence.cases, evidence.effects, out)
@@ -83,7 +80,8 @@ def write(found: Mapping[str, Record], options: argparse.Namespace, out: Path, c
     if evidence.effects:
         _csv(out / "effects.csv", interventions_report.tidy(evidence.effects))
     records.write_text(out / "report.md", "\n\n".join(section for section in sections if section) + "\n")
-    return f"{answer}\n\nreport.md, its figures and tables are in {out}"
+    told = "".join(f"left out: {line}\n" for line in left_out)
+    return f"{answer}\n\n{told}report.md, its figures and tables are in {out}"
 
 
 def _setting(evidence: Evidence, command: str) -> str:
@@ -225,8 +223,8 @@ def _full(config: Config) -> bool:
     return config.epochs == 10 and config.limit_train is None
 
 
-def _audit(options: argparse.Namespace) -> str:
-    ours = by_protocol([Path(folder) for folder in (*options.records, options.interventions)])
+def _audit(options: argparse.Namespace, left_out: list[str]) -> str:
+    ours = by_protocol([Path(folder) for folder in (*options.records, options.interventions)], left_out)
     rows = [["claim", "published figures", "numbers", "our runs", "our numbers"]]
     for a in claims.audit(ours):
         rows.append([a.claim.statement, a.published.verdict, a.published.numbers, a.ours.verdict, a.ours.numbers])

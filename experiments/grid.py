@@ -10,11 +10,12 @@ It may be stopped at any time; the same command goes on where it stopped. Times 
 import argparse
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from experiments import presets, runtime
+from experiments import presets, runtime, stops
 from experiments.cli import Parser
 from experiments.plan import Plan, make_plans
 from jaxact.config import Config
@@ -181,34 +182,62 @@ def check_same_settings(plan: Plan) -> None:
 
 def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:
     """Train the jobs; a configuration's record is written when its last seed is done and, until then, every minute."""
-    from experiments import outcome
     from experiments.progress import progress
-    from jaxact import ensemble
+    from jaxact import ensemble, records
 
-    machine = prepared.machine
     plan.out.mkdir(parents=True, exist_ok=True)
+    records.tidy(plan.out, plan.spec.name)
     with progress(len(todo) * plan.configs[0].epochs, plan.spec.name) as bar:
-        waiting, done = Counter(config for config, _ in todo), defaultdict(list)
-        clock = time.perf_counter()
-        saved: dict[Config, float] = {}
+        finished = _Finished(plan, prepared, todo)
         try:
-            for call in ensemble.plan_calls(todo, machine.size, machine.strategy):
+            for call in ensemble.plan_calls(todo, prepared.machine.size, prepared.machine.strategy):
                 history = _run(prepared, call, bar)
-                took, clock = time.perf_counter() - clock, time.perf_counter()
-                for i, (config, seed) in enumerate(call):
-                    done[config].append(Part(seed, history.arrays(i), took / len(call)))
-                waiting.subtract(config for config, _ in call)
-                for config in dict.fromkeys(config for config, _ in call):
-                    if not waiting[config]:
-                        record = save(plan, prepared, config, done[config])
-                        del done[config]
-                        bar.say(outcome.one_line(record.subset(plan.seeds)))
-                    elif clock + took > saved.setdefault(config, clock - took) + SAVE_SECONDS:
-                        save(plan, prepared, config, done[config])
-                        saved[config] = clock
+                with stops.held_back():
+                    lines = list(finished.take(call, history))
+                for line in lines:
+                    bar.say(line)
         finally:
-            for config, parts in done.items():
-                save(plan, prepared, config, parts)
+            with stops.held_back():
+                finished.save_rest()
+                records.tidy(plan.out, plan.spec.name)
+
+
+class _Finished:
+    """The seeds that are trained and not yet part of a whole record."""
+
+    def __init__(self, plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:
+        self.plan, self.prepared = plan, prepared
+        self.waiting, self.parts = Counter(config for config, _ in todo), defaultdict(list)
+        self.saved: dict[Config, float] = {}
+        self.clock = time.perf_counter()
+
+    def take(self, call: "list[Job]", history: "History") -> Iterator[str]:
+        """Keep the seeds of a call, write what is whole or waits too long; yields a line per whole configuration."""
+        from experiments import outcome
+
+        took, self.clock = time.perf_counter() - self.clock, time.perf_counter()
+        for i, (config, seed) in enumerate(call):
+            self.parts[config].append(Part(seed, history.arrays(i), took / len(call)))
+        self.waiting.subtract(config for config, _ in call)
+        for config in dict.fromkeys(config for config, _ in call):
+            if not self.waiting[config]:
+                record = save(self.plan, self.prepared, config, self.parts[config])
+                del self.parts[config]
+                yield outcome.one_line(record.subset(self.plan.seeds))
+            elif self.clock + took > self.saved.setdefault(config, self.clock - took) + SAVE_SECONDS:
+                save(self.plan, self.prepared, config, self.parts[config])
+                self.saved[config] = self.clock
+
+    def save_rest(self) -> None:
+        """Write what is left, of a run that ends early; one that cannot be written does not keep the others."""
+        failed: list[Exception] = []
+        for config, parts in self.parts.items():
+            try:
+                save(self.plan, self.prepared, config, parts)
+            except (OSError, ValueError) as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
 
 def _run(prepared: Prepared, call: "list[Job]", bar: "Progress") -> "History":
@@ -243,9 +272,7 @@ def save(plan: Plan, prepared: Prepared, config: Config, parts: list[Part]) -> "
     arrays = {name: np.stack([part.arrays[name] for part in parts]) for name in records.ARRAYS}
     run = prepared.run | {"seeds": seeds, "seconds": round(sum(part.seconds for part in parts), 2)}
     new = records.Record(config, np.array(seeds), arrays, {"data": prepared.data, "runs": [run]})
-    record = records.merge(records.find(plan.out, config), new)
-    records.write(plan.out, record)
-    return record
+    return records.add(plan.out, new)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from experiments import record_folders
 from experiments.interventions import INTERVENTIONS
 from experiments.outcome import machines
 from experiments.table import aligned
@@ -78,15 +79,16 @@ class Effect(NamedTuple):
     accuracy_after: np.ndarray
 
 
-def find(study: "Study", config: Config) -> Record | None:
-    """The runs of `config` in --out and --baseline, those of the study's seeds."""
+def find(study: "Study", config: Config, left_out: list[str] | None = None) -> Record | None:
+    """The runs of `config` in --out and --baseline, those of the study's seeds.
+
+    Args:
+        study: says where to look.
+        config: the configuration.
+        left_out: gets a line for a file that cannot be read.
+    """
     folders = [study.out] + ([study.baseline] if study.baseline else [])
-    merged = None
-    for folder in folders:
-        record = records.find(folder, config)
-        merged = records.merge(merged, record) if record else merged
-    merged = merged.subset(study.seeds) if merged else None
-    return merged if merged is not None and len(merged.seeds) else None
+    return record_folders.lookup(folders, config, study.seeds, [] if left_out is None else left_out)
 
 
 def known(study: "Study", config: Config, seed: int) -> bool:
@@ -211,18 +213,20 @@ def finish(study: "Study", command: str) -> str:
     import csv
     import io
 
-    found = effects(study)
+    left_out: list[str] = []
+    found = effects(study, lambda study, config: find(study, config, left_out))
+    told = "".join(f"\nleft out: {line}" for line in left_out)
     if not found:
-        return f"no intervention has runs beside unchanged ones in {study.out}: nothing to report"
+        return f"no intervention has runs beside unchanged ones in {study.out}: nothing to report{told}"
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(tidy(found))
     records.write_text(study.out / "effects.csv", text.getvalue())
     figure(found).savefig(study.out / "effects.png", dpi=110)
-    records.write_text(study.out / "report.md", _report(study, found, command))
-    return f"\n{table(found)}\n\neffects.csv, effects.png and report.md are in {Path(study.out)}"
+    records.write_text(study.out / "report.md", _report(study, found, command, left_out))
+    return f"\n{table(found)}\n{told}\neffects.csv, effects.png and report.md are in {Path(study.out)}"
 
 
-def _report(study: "Study", found: Sequence[Effect], command: str) -> str:
+def _report(study: "Study", found: Sequence[Effect], command: str, left_out: Sequence[str]) -> str:
     used = [config for effect in found for config in (effect.base, effect.config)]
     rows = [record for config in dict.fromkeys(used) if (record := find(study, config))]
     c = study.base[0]
@@ -234,6 +238,7 @@ def _report(study: "Study", found: Sequence[Effect], command: str) -> str:
         f"{c.dataset}, {size}, {c.epochs} epochs, the study's protocol but for the one change; the same seeds with and "
         "without it (a changed width draws other weights from the same seed).",
         f"Data: {'; '.join(sorted({record.meta['data']['source'] for record in rows}))}.",
+        *(f"Left out: {line}." for line in left_out),
         "Environment:\n\n" + "\n".join(f"- {machine}" for machine in machines(rows)),
         "\n".join(listed),
         COLUMNS,

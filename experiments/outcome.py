@@ -291,17 +291,7 @@ def machines(found: Sequence[Record]) -> list[str]:
 
 
 def _machine(run: dict[str, Any]) -> str:
-    keys = (
-        "processor",
-        "cores",
-        "backend",
-        "device",
-        "devices",
-        "python",
-        "strategy",
-        "call_size",
-        "xla_flags",
-        "git_commit",
-    )
+    keys = ("processor", "cores", "backend", "device", "devices", "python", "strategy", "call_size")
+    keys += ("xla_flags", "git_commit")
     packages = " ".join(f"{name} {value}" for name, value in run["packages"].items() if value)
     return "; ".join([*(f"{key} {run[key]}" for key in keys), packages, f"platform {run['platform']}"])

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from experiments import record_folders
 from experiments.outcome import beside_published, machines, protocol_text, ranked
 from experiments.plan import Plan
 from experiments.table import counted
-from jaxact import records
+from jaxact import files, records
 from jaxact.config import Config
 from jaxact.records import Record, RecordError
 
@@ -20,11 +21,12 @@ def finish(plans: Sequence[Plan], command: str) -> str:
     away from them: the summary every record of the folder, the report those of the plans' protocols.
     """
     out = plans[0].out
-    every, unreadable = stored(out)
-    records.write_summary(out / "summary.csv", records.summary(every))
+    with files.locked(out):  # else a run that ends meanwhile may be left out by what was read before
+        every, unreadable = stored(out)
+        records.write_summary(out / "summary.csv", records.summary(every))
+        _write_report([widened(plan, every) for plan in plans], every, command, unreadable)
     here = {record.config: record for record in every}
     asked = [_tables(plan, _of(plan, here), alone=len(plans) == 1) for plan in plans]
-    _write_report([widened(plan, every) for plan in plans], every, command, unreadable)
     notes = [f"not read: {error}" for error in unreadable]
     return "\n\n".join(["", *asked, *notes, f"records, summary.csv and report.md are in {out}"])
 
@@ -38,7 +40,10 @@ def stored(out: Path) -> tuple[list[Record], list[RecordError]]:
         except RecordError as error:
             unreadable.append(error)
         else:
-            found += [record] if records.path_of(out, record.config) == path else []
+            if records.path_of(out, record.config) == path:
+                found.append(record)
+            else:
+                unreadable.append(RecordError(record_folders.misplaced(path, record)))
     return found, unreadable
 
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.explain_evidence import judge
-from experiments.explain_pooled import distinct_lost
+from experiments.explain_pooled import can_die, distinct_lost
 from experiments.interventions import INTERVENTIONS
 from experiments.interventions_report import Effect
 from experiments.report_inside import control_of
-from experiments.report_outcome import Outcome, Row, can_die, laddered, order
+from experiments.report_outcome import Outcome, Row, laddered, order
 from experiments.report_records import Grid, title_of
 from experiments.report_shapes import Table
 from experiments.table import counted
@@ -185,7 +185,7 @@ def _classes(found: Outcome) -> list[str]:
 
 def _outputs(failing: Sequence[Row]) -> list[str]:
     lost = sum(int(row.case.never.sum()) for row in failing)
-    mortal = [row for row in failing if can_die(row)]
+    mortal = [row for row in failing if can_die(row.case)]
     if not lost:
         return []
     if not mortal:

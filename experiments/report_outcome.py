@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments import explain_evidence, explain_pooled
+from experiments import explain_evidence
 from experiments.explain_evidence import Case
 from experiments.outcome import ranked_row
 from experiments.report_records import Grid
@@ -110,7 +110,7 @@ def has_theory(record: Record) -> bool:
 
     c = record.config
     dense = c.architecture == "mlp" and not c.batch_norm and not c.paired
-    return dense and c.dataset in prediction.STATISTICS
+    return dense and c.dataset in prediction.STATISTICS and explain_evidence.in_catalogue(c)
 
 
 def class_counts(found: Sequence[Record]) -> tuple[np.ndarray, bool]:
@@ -183,8 +183,3 @@ def cells(row: Row) -> list[str]:
     start, end = (f"{dead[:, i].mean():.2f}" for i in (0, -1))
     failed = str(int(row.failed.sum()))
     return [name, seeds, mean, sd, low, high, failed, lost, at_chance, start, shown, end, diverged]
-
-
-def can_die(row: Row) -> bool:
-    """Whether an output unit of the configuration can have slope 0 on a whole test set."""
-    return explain_pooled.can_die(row.record.config)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments import record_folders
 from experiments.interventions import FAILING, INTERVENTIONS, STUDY
 from experiments.outcome import protocol_text
 from experiments.plan import Plan
@@ -111,22 +112,19 @@ def load(folders: Sequence[Path], warn: Callable[[str], None]) -> Material:
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(f"{folder} is not a folder: name one with records of experiments.grid")
-        read = list(records.read_all(folder))
-        if not read:
+        if not any(folder.rglob("*.npz")):
             raise ValueError(
                 f"{folder} holds no record (*.npz): run python -m experiments.grid --out {folder} first, or name "
                 f"another"
             )
-        for record in read:
-            if isinstance(record, Record):
-                if conflict := _conflict(found.get(record.config), record):
-                    conflicts.append(f"{record.config.name}-{record.config.digest}: {conflict}")
-                found[record.config] = records.merge(found.get(record.config), record)
-            elif str(record) not in damaged:
-                damaged.append(str(record))
-                warn(f"left out: {record}")
+    for record in record_folders.each(folders, damaged):
+        if conflict := _conflict(found.get(record.config), record):
+            conflicts.append(f"{record.config.name}-{record.config.digest}: {conflict}")
+        found[record.config] = records.merge(found.get(record.config), record)
     if not found:
-        raise ValueError(f"none of the {len(damaged)} files can be read, the first: {damaged[0]}")
+        raise record_folders.none_left(folders, damaged)
+    for line in damaged:
+        warn(f"left out: {line}")
     return Material(tuple(folders), found, tuple(damaged), tuple(conflicts))
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,8 @@ from jaxact.console import one_line, open_streams
 CPU_FLAGS = {"--xla_cpu_multi_thread_eigen": "false"}
 CACHE_LIMIT_BYTES = 1 << 30
 STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+ONE_STOP_SECONDS = 1.0
+"""Signals within this time are one stop: a second one would cut short what the first makes us save."""
 REMEDIES = {
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room below the quota",
@@ -136,14 +139,23 @@ class Stop(KeyboardInterrupt):
 
 
 def _catch() -> None:
-    """Let SIGTERM and SIGHUP raise, but for one that the process was started to ignore (`nohup`)."""
-    for number in STOPS:
+    """Let signals that stop a run raise, but for one that the process was started to ignore (`nohup`)."""
+    for number in (signal.SIGINT, *STOPS):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
 
 
-def _stop(number: int, _: object) -> NoReturn:
-    for other in STOPS:  # a closed terminal may send both: the second would cut short what the first makes us save
+_last_stop = -ONE_STOP_SECONDS
+
+
+def _stop(number: int, _: object) -> None:
+    global _last_stop
+    if time.monotonic() < _last_stop + ONE_STOP_SECONDS:
+        return
+    _last_stop = time.monotonic()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    for other in STOPS:  # a closed terminal may send both
         if signal.getsignal(other) == _stop:
             signal.signal(other, lambda *_: None)
     raise Stop(number)
@@ -215,11 +227,13 @@ def _discard_output() -> None:
 
 def _insist(unraisable: "sys.UnraisableHookArgs") -> None:
     """The signal again where it was swallowed: JAX runs a callback at garbage collections, where errors are lost."""
+    global _last_stop
     error = unraisable.exc_value
     if isinstance(error, KeyboardInterrupt):
         number = error.number if isinstance(error, Stop) else signal.SIGINT
         if isinstance(error, Stop):
             signal.signal(number, _stop)
+        _last_stop = -ONE_STOP_SECONDS
         again = threading.Timer(0.05, os.kill, (os.getpid(), number))
         again.daemon = True
         again.start()

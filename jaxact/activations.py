@@ -25,12 +25,16 @@ __all__ = [
     "check_derivative",
     "derivative",
     "get",
+    "known",
     "names",
     "register",
 ]
 
 _TABLE = dict(ENTRIES)
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_PARAMETER = r"[A-Za-z_]\w*=[-+.\w]+"
+WRITTEN = rf"(?:{_IMPORT_PATH.pattern}|{NAME.pattern})(?::{_PARAMETER}(?:,{_PARAMETER})*)?"
+"""What the text of an entry looks like, `spec`, whether or not there is such an entry."""
 _MEASURABLE = ("range", "derivative_at_zero", "lipschitz", "kinks", "can_die", "saturates")
 _DECLARABLE = {f.name for f in dataclasses.fields(Activation)} - {"name", "target", "spec"}
 
@@ -89,6 +93,23 @@ def get(spec: str) -> Activation:
         if p.value != default.value
     ]
     return dataclasses.replace(_complete(entry), spec=name + ":" * bool(changed) + ",".join(changed))
+
+
+def known(spec: str) -> Activation | None:
+    """Looks up what the catalogue holds, without importing anything: for names that a file gives.
+
+    Args:
+        spec: As for `get`.
+
+    Returns:
+        The entry; None for a function named by its module, and for a name or parameter that does not exist.
+    """
+    if spec.strip().partition(":")[0] not in _TABLE:
+        return None
+    try:
+        return get(spec)
+    except ValueError:
+        return None
 
 
 def register(name: str, fn: Callable[..., Any] | str, *, replace: bool = False, **facts: Any) -> Activation:

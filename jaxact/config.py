@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
-from jaxact import activations as catalogue
 from jaxact import architectures
+from jaxact.layer_names import StoredName, canonical, halves_of, split_name
 
 INITIALIZERS = ("torch_default", "lecun_normal", "he_normal", "glorot_uniform", "orthogonal")
 OPTIMIZERS = (
@@ -160,12 +160,19 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Config":
-        """The inverse of `as_dict`; unknown fields are refused."""
+        """The inverse of `as_dict`, for reading: no activation is looked up, so none is imported (see `StoredName`).
+
+        Raises:
+            ValueError: an unknown field, or a value out of its range.
+        """
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             what = ", ".join(sorted(unknown))
             raise ValueError(f"unknown field {what} in a configuration: written by a newer version?")
         fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        names = fixed.get("activations")
+        if isinstance(names, tuple):
+            fixed["activations"] = tuple(StoredName(name) if isinstance(name, str) else name for name in names)
         return cls(**fixed)
 
     def steps_per_epoch(self, train_size: int) -> int:
@@ -183,33 +190,6 @@ class Config:
                 f"cannot estimate: choose a batch size that leaves a remainder other than 1"
             )
         return -(-n // self.batch_size)
-
-
-def halves_of(name: str) -> tuple[str, ...]:
-    """`relu+tanh` → ('relu', 'tanh'); a plain name → itself alone."""
-    return tuple(re.split(r"\+(?=[A-Za-z])", name))
-
-
-def canonical(name: str) -> str:
-    """The name of a layer's activation, or of those of its two halves, as the catalogue writes it.
-
-    Raises:
-        ValueError: an unknown name, one that is not elementwise, or another number of halves than two.
-    """
-    halves = halves_of(name)
-    if len(halves) > 2 or name[:1] == "+" or name[-1:] == "+":
-        raise ValueError(f"activation {name!r} does not name one or two halves: write relu, or relu+tanh")
-    entries = [catalogue.get(half) for half in halves]
-    for half, entry in zip(halves, entries, strict=True):
-        if entry.kind != "elementwise":
-            known = ", ".join(catalogue.names("elementwise"))
-            raise ValueError(f"activation {half!r} is not elementwise, a layer needs one of: {known}")
-    return "+".join(entry.spec for entry in entries)
-
-
-def split_name(name: str) -> tuple[str, ...]:
-    """`relu-elu:alpha=0.5-relu` → ('relu', 'elu:alpha=0.5', 'relu'): a hyphen before a letter separates layers."""
-    return tuple(re.split(r"-(?=[A-Za-z])", name))
 
 
 def combinations(activations: Sequence[str], layers: int) -> list[tuple[str, ...]]:

@@ -4,93 +4,50 @@ A record is plain arrays plus a JSON `meta`, read without pickle, written to a t
 Seeds can be added to a record later: a seed's numbers depend on that seed alone.
 """
 
-import csv
-import io
 import json
-import os
 import re
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxact import numerics
+from jaxact import files, numerics, record_fields
 from jaxact.config import Config
+from jaxact.console import one_line
+from jaxact.record import Record
+from jaxact.record_archive import MAX_BYTES, MAX_SEEDS, Archive, Header, checksum, pack
+from jaxact.record_fields import ARRAYS, AXES, HISTORY, PROBES
+from jaxact.record_summary import SCORES, summary, write_summary
 
+__all__ = [
+    "ARRAYS",
+    "AXES",
+    "HISTORY",
+    "PROBES",
+    "SCHEMA",
+    "SCORES",
+    "Record",
+    "RecordError",
+    "SchemaError",
+    "add",
+    "find",
+    "merge",
+    "path_of",
+    "read",
+    "read_all",
+    "summary",
+    "tidy",
+    "write",
+    "write_bytes",
+    "write_summary",
+    "write_text",
+]
 SCHEMA = 2
-HISTORY = {
-    **dict.fromkeys(("train_loss", "train_accuracy"), ("epochs",)),
-    "test_loss": ("times",),
-    **dict.fromkeys(("test_correct", "test_predicted"), ("times", "classes")),
-}
-PROBES = {
-    **dict.fromkeys(("negative", "saturated", "sparsity", "broken", "nearly_dead", "never_positive"), ("layers",)),
-    **dict.fromkeys(("mean_square", "correlation", "gradient_layers", "gradient_kernels"), ("layers",)),
-    **dict.fromkeys(("dimension", "negative_weights", "certified_dead"), ("layers",)),
-    **dict.fromkeys(("output_negative", "coherence"), ("classes",)),
-    **{"dead": ("units",), "apjn": ("layers", "layers"), "singular_values": ("values",)},
-}
-"""The fields of `jaxact.probes.Probe` and their axes after the seeds and the times."""
-AXES = HISTORY | {f"probe_{name}": ("times", *axes) for name, axes in PROBES.items()}
-"""Every array of a record and its axes after the seeds; times are initialisation and the end of every epoch."""
-ARRAYS = tuple(AXES)
-SCORES = ("test_accuracy", "test_loss", "train_loss", "train_accuracy", "classes_never_predicted", "diverged")
-UNREADABLE = (
-    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile),
-    *(zlib.error, RuntimeError, MemoryError),  # a flipped byte: deflate stream, flags and version, a size
-)
 
 
 class RecordError(ValueError):
     """A file that is not a record this version can read."""
-
-
-class Record(NamedTuple):
-    """The runs of one configuration.
-
-    Attributes:
-        config: the configuration.
-        seeds: [seeds], ascending.
-        arrays: the columns of `jaxact.ensemble.History`, those of its probes as `probe_<name>`, seeds as leading axis.
-        meta: data source and sizes, and `runs`: one entry per run that added seeds (seeds, versions, device, strategy,
-            compile and run seconds, UTC start, git commit).
-    """
-
-    config: Config
-    seeds: np.ndarray
-    arrays: dict[str, np.ndarray]
-    meta: dict[str, Any]
-
-    @property
-    def diverged(self) -> np.ndarray:
-        """[seeds] whether the final test loss or the last epoch's training loss is not finite."""
-        return ~(np.isfinite(self.arrays["test_loss"][:, -1]) & np.isfinite(self.arrays["train_loss"][:, -1]))
-
-    def test_accuracy(self) -> np.ndarray:
-        """[seeds, epochs + 1] test accuracy in percent, from initialisation on; NaN where the loss is not finite."""
-        correct = self.arrays["test_correct"].sum(-1)
-        accuracy = 100.0 * correct / self.arrays["test_predicted"].sum(-1)
-        return np.where(np.isfinite(self.arrays["test_loss"]), accuracy, np.nan)
-
-    def never_predicted(self) -> np.ndarray:
-        """[seeds, epochs + 1] number of classes that no test example is assigned to."""
-        return (self.arrays["test_predicted"] == 0).sum(-1)
-
-    def dead(self, layer: int) -> np.ndarray:
-        """[seeds, epochs + 1, units] whether each unit of layer number `layer` (from 1) is dead on the test set."""
-        end = sum(self.config.widths[:layer])
-        return self.arrays["probe_dead"][..., end - self.config.widths[layer - 1] : end]
-
-    def subset(self, seeds: Sequence[int]) -> "Record":
-        """The same record with only those seeds, in ascending order; absent ones are left out."""
-        keep = np.isin(self.seeds, list(seeds))
-        return self._replace(seeds=self.seeds[keep], arrays={name: value[keep] for name, value in self.arrays.items()})
 
 
 class SchemaError(RecordError):
@@ -131,73 +88,112 @@ def write(out: Path, record: Record) -> Path:
 
     Returns:
         The path written.
+
+    Raises:
+        ValueError: `read` would refuse the record.
     """
     path = path_of(out, record.config)
-    meta = {"schema": SCHEMA, "config": record.config.as_dict(), "digest": record.config.digest, **record.meta}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, meta=np.array(json.dumps(meta)), seeds=record.seeds, **record.arrays)  # pyright: ignore[reportArgumentType]
-    _replace(path, buffer.getvalue())
+    own = {"schema": SCHEMA, "config": record.config.as_dict(), "digest": record.config.digest}
+    arrays = {"seeds": record.seeds, **{name: np.asarray(record.arrays[name]) for name in ARRAYS}}
+    headers = {name: Header(value.shape, False, value.dtype) for name, value in arrays.items()}
+    if problem := _form_problem(headers, record.config) or _content_problem(record):
+        raise ValueError(f"{path} is not written: {problem}, which no reader takes: mend the record")
+    files.replace(path, pack(own | record.meta, arrays))
     return path
 
 
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(OSError):  # some file systems know no permissions
-            os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def add(out: Path, record: Record) -> Record:
+    """Add the seeds of a record to what `out` holds of its configuration, while other processes wait.
+
+    Returns:
+        The record written; a seed in both has the new numbers.
+
+    Raises:
+        SchemaError: another version wrote what is there.
+        OSError: it cannot be read, or nothing can be written; what is there stays as it is.
+    """
+    with files.locked(path_of(out, record.config).parent):
+        whole = merge(find(out, record.config), record)
+        write(out, whole)
+    return whole
+
+
+def tidy(out: Path, dataset: str) -> None:
+    """Remove what dead processes left beside the records: to be called before a run and after it."""
+    for folder in (out, out / dataset):
+        files.tidy(folder)
 
 
 def read(path: Path) -> Record:
-    """Read and check a record.
+    """Read and check a record; no code that it names is imported.
 
     Raises:
-        RecordError: not an `.npz` of plain arrays, another schema, a digest or shapes that do not agree.
+        RecordError: no record, one that contradicts itself or its checksum, or one of another schema.
     """
     try:
-        # Through memory: np.load leaves a file that is no whole archive open.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
-        meta = json.loads(str(content.pop("meta")))
-        schema = meta.pop("schema")
-        if schema != SCHEMA:
-            raise SchemaError(f"{path}: schema {schema}, this version reads {SCHEMA}: train it again in another --out")
-        config = Config.from_dict(meta.pop("config"))
-        record = Record(config, content["seeds"], {name: content[name] for name in ARRAYS}, meta)
-        problem = _problem(record, meta.pop("digest"))
-    except RecordError:
+        return _read(path)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror or error}): make it readable") from error
+
+
+def _read(path: Path) -> Record:
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("error")
+            record, problem = _unpack(path)
+    except (OSError, SchemaError):
         raise
-    except UNREADABLE as error:
-        raise RecordError(
-            f"{path}: not a jaxact record ({type(error).__name__}): move it away or train it again"
-        ) from error
+    except Exception as error:  # whatever the readers of archives, arrays and JSON raise at bytes of any kind
+        reason = one_line(str(error) or type(error).__name__)[:200]
+        raise RecordError(f"{path}: not a jaxact record ({reason}): move it away or train it again") from error
     if problem:
-        raise RecordError(f"{path}: {problem}: move it away or train it again")
+        raise RecordError(f"{path}: {one_line(problem)}: move it away or train it again")
     return record
 
 
-def _problem(record: Record, digest: str) -> str | None:
-    config, seeds = record.config, len(record.seeds)
-    if digest != config.digest:
-        return f"digest {digest} where its configuration has {config.digest}"
-    sizes = {"epochs": config.epochs, "times": config.epochs + 1, "layers": len(config.widths)}
-    sizes |= {"units": sum(config.widths), "classes": config.widths[-1]}
-    for name, value in record.arrays.items():
-        # min(features, classes) singular values: a record does not hold the number of features.
-        expected = (seeds, *(sizes.get(axis, value.shape[-1] if value.ndim else 0) for axis in AXES[name]))
-        if value.shape != expected:
-            return f"{name} has shape {value.shape} where {expected} was expected"
-    if len(set(record.seeds.tolist())) < seeds or not seeds:
-        return "no seeds, or a seed twice"
-    return None
+def _unpack(path: Path) -> tuple[Record, str | None]:
+    """The record and what is wrong with it; any error for what is no record."""
+    archive = Archive(path)
+    meta = json.loads(archive.text("meta"))
+    schema, digest, told = meta.pop("schema"), meta.pop("digest"), meta.pop("checksum", None)
+    if isinstance(schema, int) and schema != SCHEMA:
+        what = f"schema {schema:.6g}, this version reads {SCHEMA}: train it again in another --out"
+        raise SchemaError(f"{path}: {what}")
+    config = Config.from_dict(fields := meta.pop("config"))
+    members = {name: archive.member(name) for name in ("seeds", *ARRAYS)}
+    problem = _form_problem({name: member.header for name, member in members.items()}, config)
+    if problem is None and digest != config.digest:
+        problem = f"digest {digest!s:.40} where its configuration has {config.digest}"
+    if problem:
+        return Record(config, np.zeros(0, int), {}, meta), problem
+    arrays = {name: member.array() for name, member in members.items()}
+    own = {"schema": schema, "config": fields, "digest": digest}
+    changed = told is not None and told != checksum(own | meta, arrays)
+    record = Record(config, arrays.pop("seeds"), arrays, meta)
+    problem = _content_problem(record)
+    return record, "its checksum is that of other numbers" if changed and not problem else problem
+
+
+def _form_problem(headers: dict[str, Header], config: Config) -> str | None:
+    """What is wrong with types and shapes: to be known before anything large is unpacked."""
+    seeds = headers["seeds"]
+    if len(seeds.shape) != 1 or not 0 < seeds.shape[0] <= MAX_SEEDS:
+        return f"no seeds, or more than {MAX_SEEDS}"
+    for name, header in headers.items():
+        if problem := record_fields.kind_problem(name, header.dtype):
+            return problem
+        if name != "seeds" and (problem := record_fields.shape_problem(name, header.shape, config, seeds.shape[0])):
+            return problem
+    size = sum(header.size for header in headers.values())
+    return f"arrays of {size} bytes, at most {MAX_BYTES} are read" if size > MAX_BYTES else None
+
+
+def _content_problem(record: Record) -> str | None:
+    """What is wrong with values and metadata."""
+    if not record_fields.is_plain_name(record.config.dataset):
+        return f"a data set called {record.config.dataset!r:.40}"
+    problem = record_fields.seeds_problem(record.seeds) or record_fields.meta_problem(record.meta, record.seeds)
+    return problem or record_fields.values_problem(record.arrays, record.config, record.meta["data"].get("test"))
 
 
 def find(out: Path, config: Config) -> Record | None:
@@ -205,13 +201,14 @@ def find(out: Path, config: Config) -> Record | None:
 
     Raises:
         SchemaError: another version wrote it.
+        OSError: it is there and cannot be read, so that it may be whole.
     """
     path = path_of(out, config)
     try:
-        record = read(path) if path.is_file() else None
+        record = _read(path) if path.is_file() else None
     except SchemaError:
         raise
-    except RecordError:
+    except (RecordError, FileNotFoundError):  # damaged, or moved away meanwhile
         return None
     return record if record is not None and record.config == config else None
 
@@ -225,59 +222,11 @@ def read_all(out: Path) -> Iterator[Record | RecordError]:
             yield error
 
 
-def summary(records: Iterable[Record]) -> list[dict[str, str]]:
-    """Tidy rows, one per configuration and seed, sorted, in fixed formats, so that two runs compare with `diff`.
-
-    Accuracies are in percent, losses in nats. `test_accuracy` is empty for a diverged seed. Fields of the protocol in
-    which the records differ are columns of their own.
-    """
-    rows, records = [], list(records)
-    protocols = [asdict(record.config) for record in records]
-    differing = [
-        name
-        for name in (protocols[0] if protocols else ())
-        if name not in ("activations", "dataset", "epochs") and len({protocol[name] for protocol in protocols}) > 1
-    ]
-    for record in sorted(records, key=lambda record: (record.config.dataset, record.config.name, record.config.digest)):
-        config, never, diverged = record.config, record.never_predicted()[:, -1], record.diverged
-        accuracy, arrays = record.test_accuracy()[:, -1], record.arrays
-        head = {"dataset": config.dataset, "configuration": config.name}
-        head |= {f"layer{i}": name for i, name in enumerate(config.activations, start=1)}
-        for i, seed in enumerate(record.seeds.tolist()):
-            rows.append(
-                head
-                | {"seed": str(seed), "epochs": str(config.epochs)}
-                | {"test_accuracy": "" if diverged[i] else f"{accuracy[i]:.2f}"}
-                | {"test_loss": f"{arrays['test_loss'][i, -1]:.5f}", "train_loss": f"{arrays['train_loss'][i, -1]:.5f}"}
-                | {"train_accuracy": f"{100 * arrays['train_accuracy'][i, -1]:.3f}"}
-                | {"classes_never_predicted": str(never[i]), "diverged": str(int(diverged[i])), "digest": config.digest}
-                | {name: _cell(getattr(config, name)) for name in differing}
-            )
-    return rows
-
-
-def _cell(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically."""
-    _replace(path, content)
+    files.replace(path, content)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, in UTF-8."""
-    _replace(path, text.encode("utf-8", "backslashreplace"))
-
-
-def write_summary(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    """Write `summary.csv` atomically; the columns are the union of all rows', layers in order."""
-    layers = sorted({key for row in rows for key in row if key.startswith("layer")}, key=lambda key: int(key[5:]))
-    fixed = ["dataset", "configuration", *layers, "seed", "epochs", *SCORES, "digest"]
-    differing = dict.fromkeys(key for row in rows for key in row if key not in fixed)
-    columns = [*fixed[:-1], *differing, fixed[-1]]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    files.replace(path, text.encode("utf-8", "backslashreplace"))

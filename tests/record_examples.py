@@ -3,9 +3,17 @@
 import numpy as np
 
 from jaxact.config import Config
-from jaxact.records import PROBES, Record
+from jaxact.record_fields import COUNTS, PROBES, SHARES
+from jaxact.records import Record
 
 CONFIG = Config(activations=("relu", "tanh"), dataset="digits", widths=(3, 2), epochs=2)
+
+
+RUN = {
+    **{"started_utc": "2026-01-02T03:04:05+00:00", "processor": "abacus", "cores": 2, "backend": "cpu"},
+    **{"device": "cpu", "devices": 2, "python": "3.11.7", "strategy": "map", "call_size": 2, "xla_flags": ""},
+    **{"git_commit": None, "platform": "Linux", "packages": {"jax": "0.10.2", "jaxact": None}, "seconds": 1.5},
+}
 
 
 def make(seeds: list[int], config: Config = CONFIG, offset: float = 0.0) -> Record:
@@ -26,19 +34,26 @@ def make(seeds: list[int], config: Config = CONFIG, offset: float = 0.0) -> Reco
             "test_predicted": counts.astype(np.int32),
             **probes,
         },
-        {"data": {"source": "made up"}, "runs": [{"seeds": seeds, "offset": offset}]},
+        {"data": {"source": "made up"}, "runs": [RUN | {"seeds": seeds, "offset": offset}]},
     )
 
 
 def probe_arrays(config: Config, grid: np.ndarray) -> dict[str, np.ndarray]:
-    """Probes whose every number follows from `grid` [seeds, times] and its place."""
-    classes = config.widths[-1]
+    """Probes whose every number follows from `grid` [seeds, times] and its place, each of the kind its field has."""
+    classes, grid = config.widths[-1], np.nan_to_num(grid)
     sizes = {"layers": len(config.widths), "units": sum(config.widths), "classes": classes, "values": classes}
     probes = {}
     for number, (name, axes) in enumerate(PROBES.items()):
         shape = tuple(sizes[axis] for axis in axes)
         cells = grid.reshape(*grid.shape, *[1] * len(shape)) + np.arange(np.prod(shape)).reshape(shape)[None, None]
-        probes[f"probe_{name}"] = cells % 2 < 1 if name == "dead" else (cells + number).astype(np.float32)
+        values = (cells + number).astype(np.float32)
+        if name == "dead":
+            values = cells % 2 < 1
+        elif f"probe_{name}" in SHARES or name == "correlation":
+            values = values % 1
+        elif f"probe_{name}" in COUNTS:
+            values = (values % (np.array(config.widths) + 1)).astype(np.int32)
+        probes[f"probe_{name}"] = values
     return probes
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from record_examples import make
+from record_examples import RUN, make
 
 from experiments import curves
 from experiments.curves_report import PICKED, _explained, _figure, _mean, labels, recoveries
@@ -14,8 +14,6 @@ from jaxact import records
 from jaxact.config import Config
 
 CONFIG = Config(activations=("sigmoid", "relu"), dataset="digits", widths=(3, 2), epochs=5)
-RUN = dict.fromkeys(("processor", "cores", "backend", "device", "devices", "python", "strategy", "call_size"), "?")
-RUN |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}, "seeds": [0, 4], "seconds": 1.0}
 
 
 @pytest.fixture
@@ -33,7 +31,7 @@ def record():
     arrays["probe_output_negative"][:] = 0.5
     arrays["probe_output_negative"][1, :4, 1], arrays["probe_output_negative"][1, 4:, 1] = 1, 0.75
     arrays["probe_negative_weights"][:] = 3  # of 3 x 2
-    return plain._replace(arrays=arrays, meta={"data": {"source": "made up"}, "runs": [RUN]})
+    return plain._replace(arrays=arrays, meta={"data": {"source": "made up"}, "runs": [RUN | {"seeds": [0, 4]}]})
 
 
 def run(*options):

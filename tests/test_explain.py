@@ -40,10 +40,11 @@ def record(config, *, lost=(0, 0, 0, 0), dead=None, saturated=0.0, healthy=98.0,
         gone = dead[i] if dead else classes
         arrays["probe_dead"][i, :, 756 : 756 + gone] = True
         arrays["probe_output_negative"][i] = [1.0] * gone + [0.5] * (10 - gone)
-        arrays["test_predicted"][i] = [0] * classes + [10_000 // (10 - classes)] * (10 - classes) if classes < 10 else 0
-        total = arrays["test_predicted"][i, 0].sum()
-        arrays["test_correct"][i] = 0
-        arrays["test_correct"][i, :, 9] = round(total * healthy / 100 * (1 - classes / 10))
+        predicted = np.array([0] * classes + [10_000 // (10 - classes)] * (10 - classes))
+        predicted[9] += 10_000 - predicted.sum()
+        right = round(10_000 * healthy / 100 * (1 - classes / 10))
+        arrays["test_predicted"][i] = predicted
+        arrays["test_correct"][i] = np.clip(right - (np.cumsum(predicted) - predicted), 0, predicted)
     return made._replace(meta={"data": {"source": "made up"}, "runs": [META | {"seeds": SEEDS}]})
 
 

@@ -132,21 +132,21 @@ def test_a_rerun_trains_nothing_and_never_loads_jax(reference, run):
 def test_added_seeds_alone_are_trained_and_equal_a_fresh_run(reference, run, tmp_path):
     out = tmp_path / "out"
     for record in records_in(reference).values():
-        records.write(out, record.subset([0, 2])._replace(meta=record.meta | {"runs": []}))
+        records.write(out, record.subset([0, 2]))
     done = run(*TINY, "--seeds", "3", "--out", out)
     assert "8 runs of 8 configurations to train" in done.stdout
-    assert [run["seeds"] for record in records_in(out).values() for run in record.meta["runs"]] == [[1]] * 8
+    assert [run["seeds"] for record in records_in(out).values() for run in record.meta["runs"]] == [[0, 1, 2], [1]] * 8
     assert summary_of(out) == summary_of(reference)
 
 
 def test_a_grid_goes_on_under_another_strategy(reference, run, tmp_path):
     out = tmp_path / "out"
     for record in records_in(reference).values():
-        records.write(out, record.subset([0, 2])._replace(meta=record.meta | {"runs": []}))
+        records.write(out, record.subset([0, 2]))
     run(*TINY, "--seeds", "3", "--out", out, "--strategy", "vmap", "--devices", "1")
     for name, record in records_in(out).items():
         whole = records_in(reference)[name]
-        assert [(run["seeds"], run["strategy"]) for run in record.meta["runs"]] == [([1], "vmap")]
+        assert [(run["seeds"], run["strategy"]) for run in record.meta["runs"]] == [([0, 1, 2], "map"), ([1], "vmap")]
         assert whole.meta["runs"][0]["strategy"] == "map"
         for array in ("train_loss", "test_correct"):
             assert (record.subset([0, 2]).arrays[array] == whole.subset([0, 2]).arrays[array]).all()

@@ -5,7 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from record_examples import make
+from record_examples import RUN, make
 
 from experiments import grid, outcome
 from experiments.plan import Plan
@@ -60,7 +60,7 @@ def test_a_killed_run_loses_a_minute_at_most(monkeypatch, tmp_path, finished, ke
 
     monkeypatch.setattr(grid, "save", saving)
     plan = plan_of(tmp_path)
-    prepared = grid.Prepared(Machine(clock, finished), {"source": "made up"}, {})  # pyright: ignore[reportArgumentType]
+    prepared = grid.Prepared(Machine(clock, finished), {"source": "made up"}, RUN)  # pyright: ignore[reportArgumentType]
     with pytest.raises(Killed):
         grid.train(plan, prepared, outcome.pending(plan))
     assert len(written[-1] if written else []) == kept
@@ -82,7 +82,7 @@ def test_a_stop_in_the_middle_of_writing_loses_nothing(monkeypatch, tmp_path):
         return write(*arguments)
 
     monkeypatch.setattr(records, "write", interrupted_once)
-    prepared = grid.Prepared(Machine([0.0], 99), {"source": "made up"}, {})  # pyright: ignore[reportArgumentType]
+    prepared = grid.Prepared(Machine([0.0], 99), {"source": "made up"}, RUN)  # pyright: ignore[reportArgumentType]
     monkeypatch.setattr(grid, "SAVE_SECONDS", 1e9)
     with pytest.raises(grid.runtime.Stop):
         grid.train(plan, prepared, outcome.pending(plan))

@@ -18,7 +18,7 @@ FOUNDATION: dict[str, set[str]] = {
     **{"data": {"console"}, "meanfield": set(), "statistics": set(), "published": set()},
     "activations": {"catalogue"},
     "architectures": {"data"},
-    "config": {"activations", "architectures"},
+    "config": {"activations", "architectures", "layer_names"},
     "convolution": {"architectures"},
     "models": {"activations", "architectures", "config", "convolution"},
     "lowrank": {"models"},
@@ -31,7 +31,7 @@ FOUNDATION: dict[str, set[str]] = {
     "training": {"activations", "config", "data", "lowrank", "metrics", "models", "optimizers"},
     "ensemble": {"activations", "config", "data", "metrics", "models", "parallel", "probes", "training"}
     | {"lenet_probes"},
-    "records": {"config"},
+    "records": {"config", "console", "files", "record", "record_archive", "record_fields", "record_summary"},
     "comparison": {"published", "statistics"},
 }
 """What everything else rests on, and what each of these modules may import; others import them, without circles."""

@@ -19,7 +19,7 @@ from jaxact.config import Config
 ROOT = Path(__file__).resolve().parent.parent
 BASE = Config(activations=("relu", "sigmoid", "relu"))
 META = dict.fromkeys(("processor", "cores", "backend", "device", "devices", "python", "strategy", "call_size"), "?")
-META |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}}
+META |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}, "seconds": 1.0, "started_utc": "2026"}
 
 
 def study(tmp_path, *options):
@@ -112,10 +112,6 @@ def test_one_seed_has_a_difference_and_no_interval():
 
 def test_a_report_is_written(tmp_path):
     s = study(tmp_path, "--configs", "relu-sigmoid-relu", "--only", "centred", "linear", "--seeds", "3")
-    meta = {
-        key: "?" for key in ("processor", "cores", "backend", "device", "devices", "python", "strategy", "call_size")
-    }
-    meta |= {"xla_flags": "", "git_commit": "", "platform": "", "packages": {}}
     for offset, config in enumerate([s.base[0], s.changed["centred"][0], s.changed["linear"][0]]):
         record = make([0, 1, 2], config, offset)
         records.write(

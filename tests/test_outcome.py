@@ -4,19 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from record_examples import probe_arrays
+from record_examples import RUN, probe_arrays
 
 from experiments import grid, outcome
 from experiments.plan import Plan
 from jaxact import records
 from jaxact.config import Config
 from jaxact.records import Record
-
-RUN = {
-    **{"started_utc": "2026-01-02T03:04:05+00:00", "processor": "abacus", "cores": 2, "backend": "cpu"},
-    **{"device": "cpu", "devices": 2, "python": "3.11.7", "strategy": "map", "call_size": 2, "xla_flags": ""},
-    **{"git_commit": None, "platform": "Linux", "packages": {"jax": "0.10.2", "jaxact": None}},
-}
 
 
 def plan_of(out, *argv: str) -> Plan:
@@ -28,9 +22,11 @@ def make(config: Config, percent: list[float], *, seeds=None, dead=(), diverged=
     n, classes, shape = len(percent), config.widths[-1], (len(percent), config.epochs + 1)
     seeds = np.arange(n) if seeds is None else np.array(seeds)
     correct = np.zeros((*shape, classes), np.int32)
-    correct[:, -1, 0] = np.round(np.array(percent) * 100)
     predicted = np.full((*shape, classes), 10_000 // classes, np.int32)
     predicted[list(dead)] = [10_000] + [0] * (classes - 1)
+    right = np.round(np.array(percent) * 100).astype(int)
+    before = np.cumsum(predicted[:, -1], -1) - predicted[:, -1]
+    correct[:, -1] = np.clip(right[:, None] - before, 0, predicted[:, -1])  # the first classes, until there are so many
     loss = np.ones(shape, np.float32)
     loss[list(diverged), -1] = np.nan
     arrays = {"train_loss": loss[:, 1:], "train_accuracy": np.ones((n, config.epochs), np.float32) / 2}

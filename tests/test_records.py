@@ -45,7 +45,7 @@ def test_a_crash_before_the_replacement_leaves_the_old_record_and_nothing_else(t
     def crash(*_):
         raise OSError("power cut")
 
-    monkeypatch.setattr(records.os, "replace", crash)
+    monkeypatch.setattr(os, "replace", crash)
     with pytest.raises(OSError, match="power cut"):
         records.write(tmp_path, make([0, 1, 2]))
     assert path.read_bytes() == before
@@ -56,7 +56,7 @@ def test_an_interrupt_while_writing_leaves_no_temporary(tmp_path, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(records.os, "fsync", interrupt)
+    monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         records.write(tmp_path, make([0]))
     assert list((tmp_path / "digits").iterdir()) == []
@@ -69,7 +69,7 @@ def test_the_record_appears_under_its_name_only_when_complete(tmp_path, monkeypa
         sizes.append((Path(target).exists(), records.read(Path(source)).seeds.tolist()))
         replace(source, target)
 
-    monkeypatch.setattr(records.os, "replace", watch)
+    monkeypatch.setattr(os, "replace", watch)
     records.write(tmp_path, make([4, 5]))
     assert sizes == [(False, [4, 5])]
 
@@ -158,6 +158,8 @@ def test_summary_against_numbers_worked_by_hand(tmp_path):
         **{"dataset": "digits", "configuration": "relu-tanh", "layer1": "relu", "layer2": "tanh"},
         **{"seed": "1", "epochs": "2", "test_accuracy": "50.00", "test_loss": "1.25000", "train_loss": "1.25000"},
         **{"train_accuracy": "44.444", "classes_never_predicted": "1", "diverged": "0", "digest": CONFIG.digest},
+        **{"widths": "3 2", "batch_norm": "", "init": "torch_default", "optimizer": "sgd", "learning_rate": "0.01"},
+        **{"momentum": "0.5", "batch_size": "32", "limit_train": "", "output_bias": "0.0", "architecture": "mlp"},
     }
 
 
@@ -189,6 +191,7 @@ def test_a_diverged_seed_is_counted_and_its_neighbours_are_untouched():
     assert record.diverged.tolist() == [False, True, True, False]
     rows = records.summary([record])
     assert [row["diverged"] for row in rows] == ["0", "1", "1", "0"]
+    assert [row["classes_never_predicted"] for row in rows] == ["1", "", "", "1"]
     assert [row["test_accuracy"] for row in rows] == ["50.00", "", "", "50.00"]
     assert (rows[1]["test_loss"], rows[2]["train_loss"]) == ("nan", "inf")
     accuracy = record.test_accuracy()
