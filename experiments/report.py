@@ -8,72 +8,8 @@ Any grid of experiments.grid, complete or not. Writes report.html (self-containe
 tables/*.csv and *.md. Half a minute for 64 combinations. Needs the extra `report`: pip install 'jaxact[report]'.
 """
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-from experiments import runtime
-from experiments.cli import Parser, check_folder, check_installed, check_out, check_path
-
-MODULE = "experiments.report"
-NEEDED = ("jinja2", "matplotlib", "plotly")
-
-
-def parser() -> Parser:
-    """The options."""
-    p = Parser.of(MODULE, __doc__)
-    p.add_argument(
-        "records", nargs="+", metavar="RECORDS", help="folders of experiments.grid or experiments.interventions"
-    )
-    p.add_argument(
-        "--jacobian", metavar="DIR", help="folder of experiments.jacobian: adds the spectra of single layers"
-    )
-    p.add_argument("--out", required=True, metavar="DIR", help="folder of the report")
-    return p
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Write the report.
-
-    Returns:
-        Exit status: 0 done, 2 bad input (nothing written).
-    """
-    p = parser()
-    options = p.parse_args(argv)
-    with p.checked():
-        folders = [check_folder(folder) for folder in options.records]
-        out = check_outside(check_out(options.out), folders)
-        check_installed(NEEDED, "the report and its figures", "report")
-        from experiments import report_layers, report_records
-
-        asked = options.jacobian is not None
-        spectra = report_layers.load(check_path(options.jacobian, "--jacobian")) if asked else None
-        material = report_records.load(folders, lambda line: print(f"{p.prog}: {line}", file=sys.stderr))
-        if spectra:
-            report_layers.fitting(spectra, report_records.main_grid(material))
-    runtime.configure(1)
-    from experiments import report_build, report_page
-    from jaxact.records import write_bytes
-
-    report = report_build.build(material, runtime.command(MODULE), spectra)
-    contents = report_page.contents(report)
-    for name, content in contents.items():
-        write_bytes(out / name, content)
-    print(f"{report.answer.headline}.\n\nreport.html, {len(contents) - 1} figures and tables are in {out}")
-    return 0
-
-
-def check_outside(out: Path, folders: Sequence[Path]) -> Path:
-    """Check that the report will not lie among records, which other commands rewrite.
-
-    Raises:
-        ValueError: --out is a record folder or lies in one.
-    """
-    for folder in folders:
-        if out.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"--out {out} lies in the record folder {folder}: name a folder outside it")
-    return out
-
+from jaxact.commands.report import main
+from jaxact.execution import runtime
 
 if __name__ == "__main__":
     runtime.run(main)

@@ -4,7 +4,7 @@
     python tests/dead_simulation.py --part relu --data-dir DIR    relu-X-relu for every X of the catalogue (or sigmoid)
 
 Networks of the study's widths with PyTorch's default initialisation on the first 10,000 training images. Nothing of
-`jaxact.prediction` and `jaxact.meanfield` is used to count. The table shows theory beside the count.
+`jaxact.theory.prediction` and `jaxact.theory` is used to count. The table shows theory beside the count.
 """
 
 import argparse
@@ -148,8 +148,9 @@ def main():
     parser.add_argument("--networks", type=int, default=25)
     options = parser.parse_args()
 
-    from jaxact import data, prediction
+    from jaxact import data
     from jaxact.config import Config
+    from jaxact.theory import prediction
 
     x = data.load(options.dataset, options.data_dir).train_images[: options.inputs]
     found = dead_shares(x, combinations(options.part), (500, 256), options.units, options.networks)

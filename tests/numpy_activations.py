@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import erf, expit
 
-from jaxact.meanfield import Phi
+from jaxact.theory import Phi
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from jaxact.config import Config
-from jaxact.record_fields import COUNTS, PROBES, SHARES
 from jaxact.records import Record
+from jaxact.records.fields import COUNTS, PROBES, SHARES
 
 CONFIG = Config(activations=("relu", "tanh"), dataset="digits", widths=(3, 2), epochs=2)
 

@@ -11,7 +11,7 @@ import pytest
 from scipy.special import expit
 
 from jaxact import activations as catalogue
-from jaxact.catalogue.measured import measure
+from jaxact.activations.measured import measure
 
 ELEMENTWISE = catalogue.names("elementwise")
 VARIANTS = (

@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from jaxact import calibration
+from jaxact.statistics import calibration
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxact import claims, findings
-from jaxact.claims import CLAIMS, audit, below
+from jaxact.study import claims, findings
+from jaxact.study.claims import CLAIMS, audit, below
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
 NAMES = ["-".join(names) for names in itertools.product(STUDY, repeat=3)]

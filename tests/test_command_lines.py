@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import runtime
 from jaxact import data
 from jaxact.console import Parser
+from jaxact.execution import runtime
 
 MODULES = (
     *("benchmark", "benchmark_blocks", "curves", "depth", "explain", "gallery", "grid", "headline", "heads"),

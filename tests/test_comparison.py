@@ -5,8 +5,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from jaxact.comparison import compare, render
-from jaxact.published import independent_runs, load_table
+from jaxact.study.comparison import compare, render
+from jaxact.study.published import independent_runs, load_table
 
 MNIST = load_table("mnist_mlp")
 THEIRS = independent_runs(MNIST)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from record_examples import RUN, make
 
-from experiments import curves
-from experiments.curves_report import PICKED, _explained, _figure, _mean, labels, recoveries
-from experiments.curves_report import curves as columns_of
 from jaxact import records
+from jaxact.commands import curves
 from jaxact.config import Config
+from jaxact.study.curves import PICKED, _explained, _figure, _mean, labels, recoveries
+from jaxact.study.curves import curves as columns_of
 
 CONFIG = Config(activations=("sigmoid", "relu"), dataset="digits", widths=(3, 2), epochs=5)
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from dead_simulation import ACTIVATIONS, ALIVE
 
-from jaxact import activations, data, prediction
+from jaxact import activations, data
 from jaxact.config import Config
+from jaxact.theory import prediction
 
 WIDTHS = (500, 256)
 FEW = ("relu", "lisht", "silu", "centred_sigmoid", "sigmoid")

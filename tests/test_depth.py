@@ -11,8 +11,9 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from jaxact import activations, depth
-from jaxact import meanfield as mf
+from jaxact import activations
+from jaxact import theory as mf
+from jaxact.classics import depth
 from jaxact.training import INIT, seed_key
 
 NAMES = ("sigmoid", "tanh", "relu", "gelu")

@@ -11,8 +11,10 @@ import pytest
 from scipy.special import expit
 from scipy.stats import binom, norm
 
-from jaxact import activations, depth, ensemble
-from jaxact import meanfield as mf
+from jaxact import activations
+from jaxact import theory as mf
+from jaxact.classics import depth
+from jaxact.training import ensemble
 
 NAMES = ("sigmoid", "tanh", "relu")
 FEATURES, UNITS, CLASSES = 5, 7, 3

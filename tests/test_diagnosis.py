@@ -10,7 +10,7 @@ import pytest
 from foreign_networks import CASES, LABELS, batch, changed, healthy, start
 
 import jaxact
-from jaxact import health, propagation
+from jaxact import probes
 from jaxact.models import MLP
 
 
@@ -76,14 +76,12 @@ def test_numbers_are_those_of_the_exact_analyses():
     @jax.jit
     def exact(variables):
         def squares(x):
-            chain = propagation.mlp_chain(OWN, variables, WHICH, x)
-            parts = [propagation.between(chain, 2, layer) * chain.slopes[-1][:, None] for layer in (1, 2)]
-            return jnp.stack([jnp.sum(part**2) for part in parts]), propagation.input_output(chain)
+            chain = probes.mlp_chain(OWN, variables, WHICH, x)
+            parts = [probes.between(chain, 2, layer) * chain.slopes[-1][:, None] for layer in (1, 2)]
+            return jnp.stack([jnp.sum(part**2) for part in parts]), probes.input_output(chain)
 
-        network, phis = (
-            make(OWN, variables, WHICH) for make in (propagation.mlp_network, propagation.mlp_nonlinearities)
-        )
-        return health.network_health(network, phis, ROWS), *jax.vmap(squares)(ROWS[:16])
+        network, phis = (make(OWN, variables, WHICH) for make in (probes.mlp_network, probes.mlp_nonlinearities))
+        return probes.network_health(network, phis, ROWS), *jax.vmap(squares)(ROWS[:16])
 
     states, squares, outer = exact(variables)
     assert [layer.name for layer in found.layers] == ["dense1", "dense2"]
@@ -107,9 +105,9 @@ def test_gradients_of_the_loss_are_those_of_the_exact_analyses():
     found = jaxact.diagnose(own_apply, variables, ROWS, LABELS)
 
     def network_of(params):
-        return propagation.mlp_network(OWN, {**variables, "params": params}, WHICH)
+        return probes.mlp_network(OWN, {**variables, "params": params}, WHICH)
 
-    wanted = jax.jit(lambda params: propagation.loss_gradients(network_of, params, ROWS, LABELS))(variables["params"])
+    wanted = jax.jit(lambda params: probes.loss_gradients(network_of, params, ROWS, LABELS))(variables["params"])
     kernels = [jnp.sqrt(jnp.sum(wanted.params[layer.name]["kernel"] ** 2)) for layer in found.layers]
     np.testing.assert_allclose([layer.gradient for layer in found.layers], wanted.layers, rtol=1e-5)
     np.testing.assert_allclose([layer.kernel_gradient for layer in found.layers], kernels, rtol=1e-5)

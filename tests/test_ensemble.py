@@ -13,9 +13,10 @@ import scipy.stats
 from numpy_activations import PHIS
 from numpy_network import at_rest, forward, layers_of, losses, toy, train_epoch
 
-from jaxact import data, ensemble, training
+from jaxact import data, training
 from jaxact.config import Config
-from jaxact.ensemble import Ensemble, History, over_members, run_jobs, train_seeds
+from jaxact.training import ensemble
+from jaxact.training.ensemble import Ensemble, History, over_members, run_jobs, train_seeds
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
 EXPLOSIVE = "leaky_relu:negative_slope=1000.0"

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy_network import toy
 
-from jaxact import ensemble, training
+from jaxact import training
 from jaxact.config import Config
-from jaxact.ensemble import Ensemble, plan_calls, train_seeds
+from jaxact.training import ensemble
+from jaxact.training.ensemble import Ensemble, plan_calls, train_seeds
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
 DATA = toy()

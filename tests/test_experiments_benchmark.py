@@ -10,13 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import benchmark as script
-from experiments import benchmark_measure as measure
-from experiments import benchmark_products as products
-from experiments import benchmark_rivals as rivals
-from experiments import benchmark_task as task
-from experiments import benchmark_worker as worker
-from experiments.benchmark_measure import Sample
+from jaxact.benchmark import measure, products, rivals, task, worker
+from jaxact.benchmark.measure import Sample
+from jaxact.commands import benchmark as script
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
@@ -100,8 +96,8 @@ def test_torch_trains_every_example_once_with_the_studys_sgd(data, monkeypatch, 
 def test_the_jitted_loop_ends_at_numpys_weights(data, monkeypatch):
     import jax
 
-    from experiments import runtime
     from jaxact import training
+    from jaxact.execution import runtime
 
     monkeypatch.setattr(runtime, "configure", lambda *_, **__: None)
     for name in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES"):
@@ -165,8 +161,8 @@ class Machine:
     [("auto", [[0, 1], [2]]), ("map", [[0, 1], [2]]), ("vmap", [[0, 1, 2]]), ("one", [[0, 1, 2]])],
 )
 def test_jaxact_rows_make_the_grids_calls_and_the_sweep_one(data, monkeypatch, strategy, calls):
-    from experiments import runtime
-    from jaxact import ensemble
+    from jaxact.execution import runtime
+    from jaxact.training import ensemble
 
     monkeypatch.setattr(runtime, "configure", lambda *_, **__: None)
     monkeypatch.setattr(ensemble, "Ensemble", Machine)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments import benchmark_blocks as script
-from jaxact import lowrank
+from jaxact.commands import benchmark_blocks as script
+from jaxact.training import lowrank
 
 
 def test_the_ratio_is_that_of_the_rounds():

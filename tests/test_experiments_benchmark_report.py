@@ -4,11 +4,10 @@ import json
 
 import pytest
 
-from experiments import benchmark as script
-from experiments import benchmark_report as reporting
-from experiments import benchmark_rivals as rivals
-from experiments import benchmark_task as task
-from experiments.benchmark_measure import Measured, Point, Results, Sample
+from jaxact.benchmark import report as reporting
+from jaxact.benchmark import rivals, task
+from jaxact.benchmark.measure import Measured, Point, Results, Sample
+from jaxact.commands import benchmark as script
 
 KNOWN = {"command": "python -m experiments.benchmark", "started_utc": "2026-01-01T00:00:00+00:00"}
 

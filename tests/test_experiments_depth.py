@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import depth, depth_figures, depth_measure, depth_report, runtime
+from jaxact.classics.depth import figures, measure
+from jaxact.classics.depth import report as depth_report
+from jaxact.commands import depth
+from jaxact.execution import runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--activations", "relu", "sigmoid", "--theory", "tanh", "--inits", "he_normal", "--depths", "3", "1"]
@@ -83,7 +86,7 @@ def tiny(tmp_path_factory):
     out = tmp_path_factory.mktemp("depth") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime, "configure", lambda: None)
-        patch.setattr(depth_measure, "DYING_WIDTHS", (2,))
+        patch.setattr(measure, "DYING_WIDTHS", (2,))
         patch.setenv("OPENBLAS_NUM_THREADS", "1")
         assert depth.main([*TINY, "--out", str(out)]) == 0
     return out
@@ -97,13 +100,11 @@ def rows_of(out, name):
 @pytest.mark.slow
 def test_a_run_leaves_tables_figures_and_a_report(tiny):
     names = {path.name for path in tiny.iterdir()}
-    assert names == {f"{name}.csv" for name in TABLES} | {f"{name}.png" for name in depth_figures.PICTURES} | {
-        "report.md"
-    }
+    assert names == {f"{name}.csv" for name in TABLES} | {f"{name}.png" for name in figures.PICTURES} | {"report.md"}
     assert all(path.stat().st_size < 150_000 for path in tiny.glob("*.png"))
     report = (tiny / "report.md").read_text(encoding="utf-8")
     assert "python -m experiments.depth" in report and str(tiny) not in report.replace(runtime.command(""), "")
-    assert all(f"]({name}.png)" in report for name in depth_figures.PICTURES)
+    assert all(f"]({name}.png)" in report for name in figures.PICTURES)
     assert "jaxlib" in report and "scikit-learn's load_digits" in report
 
 
@@ -165,7 +166,7 @@ def test_stopping_leaves_the_finished_parts(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(runtime, "configure", lambda: None)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    monkeypatch.setattr(depth_measure, "gradients", stop)
+    monkeypatch.setattr(measure, "gradients", stop)
     assert depth.main([*TINY, "--parts", "gradients", "--out", str(tmp_path / "out")]) == 130
     assert "stopped" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["theory.csv"]
@@ -173,15 +174,15 @@ def test_stopping_leaves_the_finished_parts(tmp_path, monkeypatch, capsys):
 
 def test_means_of_logarithms_outlast_the_range_of_floats():
     logs = np.array([[-2000.0, -2000.0 + math.log(3)], [-np.inf, -np.inf]])
-    assert depth_measure.log_mean(logs[0]) == pytest.approx(-2000 + math.log(2))
-    assert depth_measure.log_mean(logs[1]) == -np.inf
-    np.testing.assert_allclose(depth_measure.log_mean(logs, axis=1), [-2000 + math.log(2), -np.inf])
-    np.testing.assert_allclose(depth_measure.log_mean(logs, axis=0), logs[0] - math.log(2))
+    assert measure.log_mean(logs[0]) == pytest.approx(-2000 + math.log(2))
+    assert measure.log_mean(logs[1]) == -np.inf
+    np.testing.assert_allclose(measure.log_mean(logs, axis=1), [-2000 + math.log(2), -np.inf])
+    np.testing.assert_allclose(measure.log_mean(logs, axis=0), logs[0] - math.log(2))
 
 
 def test_tables_hold_every_layer_of_shallow_stacks_and_every_fifth_of_deep_ones():
-    assert depth_measure.tabled(20) == list(range(1, 21))
-    assert depth_measure.tabled(23) == [1, 5, 10, 15, 20]
+    assert measure.tabled(20) == list(range(1, 21))
+    assert measure.tabled(23) == [1, 5, 10, 15, 20]
 
 
 def test_trainability_counts_both_kinds_of_exceptions():
@@ -206,8 +207,8 @@ def test_the_largest_gap_between_one_input_and_several_is_named():
 
 
 def test_members_are_padded_to_a_multiple_of_the_devices():
-    assert depth_measure.padded(3, 2).tolist() == [0, 1, 2, 2]
-    assert depth_measure.padded(4, 2).tolist() == [0, 1, 2, 3]
+    assert measure.padded(3, 2).tolist() == [0, 1, 2, 2]
+    assert measure.padded(4, 2).tolist() == [0, 1, 2, 3]
 
 
 def test_the_learning_rate_is_chosen_by_training_accuracy_among_those_that_did_not_diverge():
@@ -216,9 +217,9 @@ def test_the_learning_rate_is_chosen_by_training_accuracy_among_those_that_did_n
         train_accuracy = np.array([0.2, 0.3, 0.4, 0.9])
 
     plan = depth.make_plan(depth.parser().parse_args(["--lrs", "0.1", "0.01", "--seeds", "2"]))
-    assert depth_measure.best_rate(plan, Outcome) == 0
+    assert measure.best_rate(plan, Outcome) == 0
     Outcome.loss = np.ones((4, 1))
-    assert depth_measure.best_rate(plan, Outcome) == 1
+    assert measure.best_rate(plan, Outcome) == 1
 
 
 def test_the_depth_that_trains_ends_at_the_first_failure():
@@ -226,7 +227,7 @@ def test_the_depth_that_trains_ends_at_the_first_failure():
         return {"activation": "a", "init": "i", "depth": depth, "best_rate": best, "test_accuracy": accuracy}
 
     rows = [row(1, 0.9), row(1, 0.8), row(1, 0.0, best=0), row(2, 0.6), row(5, 0.2), row(10, 0.9)]
-    assert depth_figures.mean_accuracy(rows)["a", "i", 1] == pytest.approx(0.85)
+    assert figures.mean_accuracy(rows)["a", "i", 1] == pytest.approx(0.85)
     assert depth_report.trained_depth(rows) == {("a", "i"): 2}
     assert depth_report.trained_depth([row(1, 0.2), row(2, 0.9)]) == {("a", "i"): 0}
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import heads as script
-from experiments import heads_measure, heads_report
-from experiments import heads_tasks as tasks
 from jaxact import activations as catalogue
+from jaxact.classics.heads import measure as heads_measure
+from jaxact.classics.heads import report as heads_report
+from jaxact.classics.heads import tasks
+from jaxact.commands import heads as script
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["--seeds", "2", "--epochs", "2", "--widths", "8", "--regression-epochs", "3"]

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments import jacobian as script
-from experiments import jacobian_figures, jacobian_findings, jacobian_tables
-from experiments.jacobian_measure import Look, Measured, Results
-from jaxact import prediction, probes, propagation, training
+from jaxact import probes, training
+from jaxact import probes as propagation
+from jaxact.commands import jacobian as script
 from jaxact.config import Config
-from jaxact.meanfield import InputStatistics
+from jaxact.study.jacobian import figures, findings, tables
+from jaxact.study.jacobian.measure import Look, Measured, Results
+from jaxact.theory import InputStatistics, prediction
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ["--dataset", "digits"]
@@ -149,7 +150,7 @@ def test_rows_are_means_over_seeds_and_leave_out_what_is_not_defined():
     look = measured.look
     look.attenuation.total[:4, 0, 0] = np.nan
     look.attenuation.total[:, 1, 0] = np.nan
-    rows = rows_of(jacobian_tables.tables(results(measured))["layers.csv"])
+    rows = rows_of(tables.tables(results(measured))["layers.csv"])
     found = {(r["epoch"], r["layer"], r["quantity"]): r for r in rows}
     assert len(found) == len(rows)
     row = found["2", "3", "gradient_norm"]
@@ -170,7 +171,7 @@ def test_turns_of_life_are_counted():
     dead[0, 1:, -1] = True  # dies, stays
     dead[1, 1, -2] = True  # dies, comes back
     dead[2, :2, -3] = True  # is born late
-    found = jacobian_tables.layer_quantities(measured)
+    found = tables.layer_quantities(measured)
     assert found["deaths"].values[..., 2].sum(0).tolist() == [0, 2, 0]
     assert found["revivals"].values[..., 2].sum(0).tolist() == [0, 0, 1]
     assert found["births"].values[2, :, 2].tolist() == [3, 0, 1]
@@ -180,7 +181,7 @@ def test_turns_of_life_are_counted():
 def test_end_to_end_rows_have_quantiles_that_occur_and_estimates_with_errors():
     measured = made_up()
     measured.look.spectrum.condition[:, 0, :4] = np.inf
-    rows = rows_of(jacobian_tables.tables(results(measured))["jacobian.csv"])
+    rows = rows_of(tables.tables(results(measured))["jacobian.csv"])
     assert len(rows) == TIMES * (4 + 5 + 3)
     condition = next(r for r in rows if r["quantity"] == "condition")
     assert (condition["mean"], condition["sd"], condition["q50"], condition["q95"]) == ("inf", "", "inf", "inf")
@@ -199,7 +200,7 @@ def test_spectra_of_layers_are_quantiles_at_the_start_and_the_end_up_to_the_rank
     for spectrum in measured.look.layer_spectra:
         spectrum.rank[:] = 99
     measured.look.layer_spectra[2].rank[:, 2] = 1
-    rows = rows_of(jacobian_tables.tables(results(measured))["spectra.csv"])
+    rows = rows_of(tables.tables(results(measured))["spectra.csv"])
     assert len(rows) == 2 * sum(WIDTHS) and {r["epoch"] for r in rows} == {"0", "2"}
     row = next(r for r in rows if (r["layer"], r["epoch"], r["index"]) == ("2", "2", "3"))
     assert [row[key] for key in ("dataset", "activation", "units", "seeds")] == ["digits", "sigmoid", "5", "6"]
@@ -212,7 +213,7 @@ def test_spectra_of_layers_are_quantiles_at_the_start_and_the_end_up_to_the_rank
 def test_theory_stands_beside_epoch_0_alone():
     config = made_up().config
     theory = prediction.predict(config, 64, prediction.DIGITS, 360)
-    found = jacobian_tables.tables(results(made_up(theory=theory)))
+    found = tables.tables(results(made_up(theory=theory)))
     rows = [r for r in rows_of(found["layers.csv"]) if r["theory"]]
     assert {r["epoch"] for r in rows} == {"0"} and len(rows) == 3 * 6 + 2
     for row in rows:
@@ -240,18 +241,18 @@ def test_sentences_follow_the_numbers():
         ),
         (0.2, 0, ("Dead outputs at initialisation do not set it apart: relu-sigmoid-relu has 0.00",)),
     ):
-        text = jacobian_findings.findings(results(made_up(accuracy=30, ratio=ratio, dead=dead), good))
+        text = findings.findings(results(made_up(accuracy=30, ratio=ratio, dead=dead), good))
         assert all(part in text for part in said)
     assert "tanh-tanh-tanh 0.300" in text and "Accuracy after 2 epochs: 92.50 % (sd 1.87, 6 seeds)" in text
-    text = jacobian_findings.findings(results(made_up(), good))
+    text = findings.findings(results(made_up(), good))
     assert "No configuration is more than 5 points below the best" in text and "explain" not in text
-    assert "Across" not in jacobian_findings.findings(results(good))
+    assert "Across" not in findings.findings(results(good))
 
 
 def test_a_rank_correlation_is_stated_where_the_seeds_differ():
     failing = made_up(accuracy=30)
     failing.look.probe.dead[:, :, -4:] = np.arange(6)[:, None, None] > 2 + np.arange(4)
-    text = jacobian_findings.findings(results(failing, made_up("tanh-tanh-tanh")))
+    text = findings.findings(results(failing, made_up("tanh-tanh-tanh")))
     rho = stats.spearmanr([0, 0, 0, 1, 2, 3], range(6)).statistic
     assert f"accuracy has rank correlation {rho:.2f} with dead outputs at initialisation (p 0." in text
     assert "with the gradient ratio" not in text
@@ -260,12 +261,12 @@ def test_a_rank_correlation_is_stated_where_the_seeds_differ():
 
 def test_the_methods_are_judged_by_the_numbers():
     measured = made_up()
-    text = jacobian_findings.findings(results(measured))
+    text = findings.findings(results(measured))
     assert "at most 35 % of it is reached" in text and "0 of 9 beyond 2" in text and "predicts" not in text
     off = measured.look.hutchinson._replace(value=measured.look.hutchinson.value + 0.5)
-    assert "9 of 9 beyond 2" in jacobian_findings.findings(results(changed(measured, hutchinson=off)))
+    assert "9 of 9 beyond 2" in findings.findings(results(changed(measured, hutchinson=off)))
     measured.look.attenuation.bound[0, 0, 0] = 0.25
-    assert "is exceeded 2.000 times" in jacobian_findings.findings(results(measured))
+    assert "is exceeded 2.000 times" in findings.findings(results(measured))
 
 
 def test_networks_without_gradient_and_diverged_seeds_are_named():
@@ -274,7 +275,7 @@ def test_networks_without_gradient_and_diverged_seeds_are_named():
     measured.look.evaluation.loss[0, -1] = np.nan
     for array in (measured.look.spectrum.singular_values, measured.look.attenuation.total):
         array[0, -1] = np.nan
-    text = jacobian_findings.findings(results(measured))
+    text = findings.findings(results(measured))
     assert "In 2 of 6 networks no gradient at all enters at the output at the end" in text
     assert "5 seeds)" in text and "1 of 6 seeds diverged" in text and "nan" not in text.lower()
 
@@ -283,7 +284,7 @@ def test_networks_without_gradient_and_diverged_seeds_are_named():
     "value,text", [(0.0123456, "0.0123"), (0.25, "0.250"), (784, "784"), (12345, "1.23e4"), (1e-9, "1.00e-9"), (0, "0")]
 )
 def test_numbers_have_three_digits(value, text):
-    assert jacobian_findings.number(float(value)) == text
+    assert findings.number(float(value)) == text
 
 
 @pytest.mark.slow
@@ -293,6 +294,6 @@ def test_figures_of_a_dead_and_of_a_diverged_network(tmp_path):
     dead.look.spectrum.singular_values[:] = 0
     broken.look.spectrum.singular_values[:] = np.nan
     broken.look.probe.gradient_layers[:] = np.nan
-    captions = jacobian_figures.draw(results(dead, broken, made_up("relu-relu-relu")), tmp_path)
+    captions = figures.draw(results(dead, broken, made_up("relu-relu-relu")), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(captions) == {"gradients.png", "spectra.png", "units.png"}
     assert all(1000 < path.stat().st_size < 200_000 for path in tmp_path.iterdir())

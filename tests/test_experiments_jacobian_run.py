@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from experiments import jacobian as script
 from jaxact import training
+from jaxact.commands import jacobian as script
 
 NAMES, SEEDS, N = ("relu-sigmoid-relu", "tanh-relu-tanh"), (0, 3), 12
 

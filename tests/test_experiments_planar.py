@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import planar, planar_figures, planar_measure, planar_report, planar_tables
-from experiments.planar_measure import Cell, Measured
+from jaxact.classics.planar import figures, measure, report, tables
+from jaxact.classics.planar.measure import Cell, Measured
+from jaxact.commands import planar
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--datasets", "moons", "circles", "--hidden", "2", "2x2", "--activations", "tanh", "own:cube"]
@@ -73,8 +74,8 @@ def test_a_run_leaves_a_row_per_network(tiny):
 
 
 def test_the_rows_are_those_of_the_library(tiny):
-    """One network again through `jaxact.planar.descent`, in another batch."""
-    from jaxact.planar import activation, descent, load
+    """One network again through `jaxact.classics.planar.descent`, in another batch."""
+    from jaxact.classics.planar import activation, descent, load
 
     points, fresh = load("moons"), load("moons", 1)
     done = descent.train(activation("tanh"), (2,), points, seeds=[5], rates=[1.0], steps=30, fresh=fresh)
@@ -91,7 +92,7 @@ def test_the_summary_is_over_the_seeds(tiny):
     runs, summary = rows_of(tiny / "runs.csv"), rows_of(tiny / "summary.csv")
     assert len(summary) == len(runs) / 2
     for row in summary:
-        mine = [float(r["accuracy"]) for r in runs if all(r[name] == row[name] for name in planar_tables.CELL)]
+        mine = [float(r["accuracy"]) for r in runs if all(r[name] == row[name] for name in tables.CELL)]
         assert len(mine) == int(row["seeds"]) == 2 and row["diverged"] == "0"
         assert float(row["accuracy"]) == pytest.approx(np.mean(mine), abs=0.006)
         assert float(row["sd"]) == pytest.approx(np.std(mine, ddof=1), abs=0.006)
@@ -177,13 +178,13 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, capsys, tmp_path):
 
 def test_the_default_plan_has_what_the_course_and_the_thread_tried():
     plan = planar.plan_from(planar.parser().parse_args([]))
-    cells = planar_measure.cells(plan)
+    cells = measure.cells(plan)
     flower = {c.hidden for c in cells if c.dataset == "flower" and c.part == "sweep"}
     assert {(n,) for n in (1, 2, 3, 4, 5, 20, 50, 100)} < flower and (4, 4) in flower
     assert {c.dataset for c in cells} == {"flower", "moons", "circles", "blobs", "gaussian_quantiles"}
     assert len(plan.seeds) >= 9 and 2 in plan.seeds and 1.2 in plan.rates and len(set(cells)) == len(cells)
     thread = {(c.activation, c.hidden, c.steps, c.dtype) for c in cells if c.part == "thread"}
-    assert ("relu", (50,), 10_000, "float64") in thread and len(thread) == len(planar_measure.REPORTED)
+    assert ("relu", (50,), 10_000, "float64") in thread and len(thread) == len(measure.REPORTED)
 
 
 def measured(accuracy, *, activation="tanh", hidden=(4,), rates=(0.5, 1.2), seeds=(0, 2), **other) -> Measured:
@@ -211,22 +212,22 @@ def test_the_best_rate_has_the_highest_mean_and_never_diverges():
 
 def test_agreement_with_a_reported_percentage():
     done = measured([[88.0, 90.75], [89.0, 91.0], [70.0, 80.0], [90.5, 92.0]], rates=(1, 2, 3, 4))
-    found = [planar_report.agreement(90, done, rate) for rate in range(4)]
+    found = [report.agreement(90, done, rate) for rate in range(4)]
     assert found == ["same", "in range", "differs", "in range"]
-    assert planar_report.agreement(90, done._replace(seeds=(0, 1)), 0) == "in range"
-    assert planar_report.agreement(90, measured([[np.nan, np.nan]]), 0) == "differs"
+    assert report.agreement(90, done._replace(seeds=(0, 1)), 0) == "in range"
+    assert report.agreement(90, measured([[np.nan, np.nan]]), 0) == "differs"
 
 
 def test_the_thread_section_tells_agreement_chance_and_bouncing():
     found = []
-    for said in planar_measure.REPORTED:
+    for said in measure.REPORTED:
         rates = (said.rate,) if said.rate else (0.1, 0.2)
         level, cost = (said.percent or 50) + 0.25, 0.693 if said.percent is None else 0.2
         wild = np.full((len(rates), 2), 0.0)
         wild[1:] = 40.0
         options = {"rates": rates, "cost": np.full_like(wild, cost), "bouncing": wild, "swing": wild / 160}
         found.append(measured(np.full_like(wild, level), activation=said.activation, hidden=(said.units,), **options))
-    text = planar_report.thread(found)
+    text = report.thread(found)
     assert "tanh, 4 units, 90 % reported: same at rate 1.2 (seed 2 90.25 %, all 90.25 to 90.25)." in text
     assert "reported as hopeless: at chance (seed 2 50.25 %, all 50.25 to 50.25, cost 0.693)." in text
     assert (
@@ -234,18 +235,18 @@ def test_the_thread_section_tells_agreement_chance_and_bouncing():
         and "0.25 nats at 0.2;" in text
     )
     assert text.count("| same |") + text.count("|    same |") == 5
-    assert planar_report.thread([]) == ""
+    assert report.thread([]) == ""
 
 
 def test_the_courses_sizes_are_compared_only_in_its_own_setting():
     done = measured([[1, 2], [3, 90.5]])
     cell = done.cell._replace(part="sweep", steps=5000)
     other = done._replace(cell=cell._replace(hidden=(5,)))
-    (text,) = planar_report.course_sizes([done._replace(cell=cell), other])
+    (text,) = report.course_sizes([done._replace(cell=cell), other])
     assert "met for 1 of 2: 4: 90.5 (90.5), 5: 90.5 (91.25). From 20" in text
     for change in ({"steps": 100}, {"activation": "relu"}, {"init": "lecun"}, {"rates": (0.5, 1.0)}, {"hidden": (7,)}):
-        assert planar_report.course_sizes([done._replace(cell=cell._replace(**change))]) == []
-    assert planar_report.course_sizes([done._replace(cell=cell, seeds=(0, 1))]) == []
+        assert report.course_sizes([done._replace(cell=cell._replace(**change))]) == []
+    assert report.course_sizes([done._replace(cell=cell, seeds=(0, 1))]) == []
 
 
 def test_the_wrong_derivative_and_the_deeper_networks_are_told_by_size():
@@ -259,20 +260,20 @@ def test_the_wrong_derivative_and_the_deeper_networks_are_told_by_size():
         )
     ]
     part.append(part[-1]._replace(cell=part[-1].cell._replace(init="lecun"), accuracy=np.array([[91.0, 92.0]])))
-    assert planar_report.wrong_effect(part)[0].endswith("by hidden units: 4: 90.0 → 51.0.")
-    assert planar_report.deeper(part)[0].endswith("√fan-in: 4x4 tanh 70.0 → 91.5.")
-    assert planar_report.wrong_effect(part[:1]) == planar_report.deeper(part[:4]) == []
+    assert report.wrong_effect(part)[0].endswith("by hidden units: 4: 90.0 → 51.0.")
+    assert report.deeper(part)[0].endswith("√fan-in: 4x4 tanh 70.0 → 91.5.")
+    assert report.wrong_effect(part[:1]) == report.deeper(part[:4]) == []
 
 
 def test_the_answer_names_the_best_rate_and_the_courses():
     done = measured([[70, 72], [60, 60]], rates=(0.5, 1.2), part="sweep")
     plan = planar.plan_from(planar.parser().parse_args(["--datasets", "flower", "--activations", "tanh"]))
-    text = planar_report.answer(plan, [done])
+    text = report.answer(plan, [done])
     assert "flower, 4 hidden units" in text and text.endswith("tanh 71.0 ± 1.4 % (rate 0.5; 60.0 at the course's 1.2).")
 
 
 def test_a_diverged_network_is_counted():
-    rows = planar_tables.summary([measured([[90, np.nan]], rates=(9.0,))])
+    rows = tables.summary([measured([[90, np.nan]], rates=(9.0,))])
     row = dict(zip(rows[0], rows[1], strict=True))
     assert row["diverged"] == 1 and row["seeds"] == 2 and row["accuracy"] == "nan"
 
@@ -280,6 +281,6 @@ def test_a_diverged_network_is_counted():
 def test_the_costs_figure_has_a_line_per_setting():
     thread = [measured([[90, 90]], rates=(1.2,)), measured([[1, 1]] * 3, activation="relu", rates=(1, 2, 3))]
     plan = planar.plan_from(planar.parser().parse_args([]))
-    left, right = planar_figures.costs(plan, thread).axes
+    left, right = figures.costs(plan, thread).axes
     assert len(left.get_lines()) == 1 and len(right.get_lines()) == 3
     assert [axes.get_xlabel() for axes in (left, right)] == ["gradient step"] * 2 and left.get_ylabel() == "cost (nats)"

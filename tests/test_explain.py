@@ -8,16 +8,11 @@ import pytest
 from record_examples import make
 from test_interventions import META
 
-from experiments import (
-    explain,
-    explain_evidence,
-    explain_registered,
-    interventions,
-    interventions_report,
-)
-from experiments.explain_evidence import FAILING, case, judge
 from jaxact import records
+from jaxact.commands import explain, interventions
 from jaxact.config import Config
+from jaxact.study import evidence, interventions_report, registered
+from jaxact.study.evidence import FAILING, case, judge
 
 HIDDEN = [name.rsplit("-", 1)[0] for name in FAILING]
 SEEDS = list(range(9, 13))
@@ -121,34 +116,34 @@ def test_lost_classes_are_matched_with_their_own_outputs():
 
 
 def test_every_prediction_is_evaluated():
-    content = explain_registered.load()
-    assert [one["id"] for one in content["prediction"]] == list(explain_registered.EVALUATIONS)
+    content = registered.load()
+    assert [one["id"] for one in content["prediction"]] == list(registered.EVALUATIONS)
     assert content["seeds"] == tuple(range(9, 32))
-    nothing = explain_registered.Runs({}, [])
-    assert {evaluate(nothing).verdict for evaluate in explain_registered.EVALUATIONS.values()} == {"undecided"}
+    nothing = registered.Runs({}, [])
+    assert {evaluate(nothing).verdict for evaluate in registered.EVALUATIONS.values()} == {"undecided"}
 
 
 def test_an_altered_registration_is_refused(tmp_path, monkeypatch):
     altered = tmp_path / "registered.toml"
-    altered.write_text(explain_registered.FILE.read_text().replace("R2 >= 0.98", "R2 >= 0.5"))
-    monkeypatch.setattr(explain_registered, "FILE", altered)
+    altered.write_text(registered.FILE.read_text().replace("R2 >= 0.98", "R2 >= 0.5"))
+    monkeypatch.setattr(registered, "FILE", altered)
     with pytest.raises(ValueError, match="changed after the predictions were registered"):
-        explain_registered.load()
+        registered.load()
 
 
 def test_an_outcome_says_which_registered_seeds_are_missing():
-    runs = explain_registered.Runs(cases(), effects_of("linear"))
-    assert explain_registered.evaluate("e1", runs, SEEDS) == explain_registered.lost_are_dead(runs)
+    runs = registered.Runs(cases(), effects_of("linear"))
+    assert registered.evaluate("e1", runs, SEEDS) == registered.lost_are_dead(runs)
     for id_ in ("e1", "e5"):
-        found = explain_registered.evaluate(id_, runs, range(9, 32))
+        found = registered.evaluate(id_, runs, range(9, 32))
         assert found.verdict == "holds so far" and found.numbers.endswith("; 4 of the 23 registered seeds"), id_
-    assert explain_registered.evaluate("a", runs, SEEDS).verdict == "undecided"  # not all 16
+    assert registered.evaluate("a", runs, SEEDS).verdict == "undecided"  # not all 16
     single = {name: case(record(study(name), lost=(3,) * 4).subset([9])) for name in FAILING}
-    alone = explain_registered.evaluate("e3", explain_registered.Runs(single, []), SEEDS)
+    alone = registered.evaluate("e3", registered.Runs(single, []), SEEDS)
     assert alone.verdict == "undecided" and "fewer than 2" in alone.numbers
     started = record(study(FAILING[0]))
     started.meta["runs"] = [{"seeds": [3], "started_utc": "2020"}, {"seeds": [3, 9], "started_utc": "2026"}]
-    assert explain_registered.began([started], SEEDS).endswith("began at 2026")
+    assert registered.began([started], SEEDS).endswith("began at 2026")
 
 
 def effects_of(name, **options):
@@ -164,7 +159,7 @@ def effects_of(name, **options):
 
 
 def verdict(id_, found=None, effects=()):
-    return explain_registered.EVALUATIONS[id_](explain_registered.Runs(found or cases(), effects)).verdict
+    return registered.EVALUATIONS[id_](registered.Runs(found or cases(), effects)).verdict
 
 
 def test_predictions_about_dead_outputs_hold_and_fail():
@@ -255,7 +250,7 @@ def test_the_longer_run_of_a_configuration_counts(tmp_path):
     records.write(tmp_path / "a", record(Config(activations=config.activations, epochs=2)))
     records.write(tmp_path / "a", record(config))
     records.write(tmp_path / "a", record(study("relu-sigmoid-relu", learning_rate=0.1)))
-    found = explain_evidence.study_records([tmp_path / "a"], "mnist")
+    found = evidence.study_records([tmp_path / "a"], "mnist")
     assert [one.config for one in found.values()] == [config]
 
 

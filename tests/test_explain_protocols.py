@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from record_examples import make
 
-from experiments.explain_protocols import by_protocol, protocol_name
 from jaxact import records
 from jaxact.config import Config
+from jaxact.study.protocols import by_protocol, protocol_name
 
 MNIST = Config(activations=("relu", "sigmoid", "relu"))
 CIFAR10 = replace(MNIST, dataset="cifar10")

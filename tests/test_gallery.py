@@ -13,8 +13,11 @@ from numpy_activations import PHIS
 from PIL import Image
 from scipy.special import erf, expit
 
-from experiments import gallery, gallery_figures, gallery_page, runtime
 from jaxact import activations
+from jaxact.classics.gallery import figures as gallery_figures
+from jaxact.classics.gallery import page
+from jaxact.commands import gallery
+from jaxact.execution import runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 X = np.linspace(-4, 4, 33)
@@ -31,7 +34,7 @@ def surroundings(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def facts():
     names = ("relu", "sigmoid", "hard_tanh", "erf", "prelu", "softmax")
-    return {name: gallery_page.facts_of(activations.get(name)) for name in names}
+    return {name: page.facts_of(activations.get(name)) for name in names}
 
 
 # what is drawn
@@ -114,7 +117,7 @@ def test_facts_equal_closed_forms(facts):
 
 
 def test_every_entry_of_the_catalogue_has_one_family():
-    members = [name for _, names in gallery_page.FAMILIES.values() for name in names]
+    members = [name for _, names in page.FAMILIES.values() for name in names]
     assert len(members) == len(set(members)) and set(members) <= set(activations.names())
     assert [entry.name for entry in gallery.chosen([])][: len(members)] == members
 
@@ -123,18 +126,18 @@ def test_every_entry_of_the_catalogue_has_one_family():
     ("value", "text"), [(None, "–"), (math.inf, "∞"), (-math.inf, "−∞"), (-0.25, "−0.25"), (1 / 3, "0.33333")]
 )
 def test_numbers_for_people(value, text):
-    assert gallery_page.number(value) == text
+    assert page.number(value) == text
 
 
 def test_bars_in_formulas_do_not_end_a_table_cell():
-    assert gallery_page.math_in_table(r"\frac{x}{1 + |x|}") == r"\frac{x}{1 + \lvert x \rvert}"
+    assert page.math_in_table(r"\frac{x}{1 + |x|}") == r"\frac{x}{1 + \lvert x \rvert}"
     for name in activations.names():
-        assert "|" not in gallery_page.math_in_table(activations.get(name).latex)
+        assert "|" not in page.math_in_table(activations.get(name).latex)
 
 
 def test_the_page_has_a_full_row_and_a_note_for_each(facts):
     found = list(facts.values())
-    text = gallery_page.page(found, {"rectified": "rectified.png", "erf": "erf.png"}, "the command", "- here")
+    text = page.page(found, {"rectified": "rectified.png", "erf": "erf.png"}, "the command", "- here")
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {row.count("|") for row in rows} == {12}
     for name, entry in facts.items():
@@ -148,11 +151,11 @@ def test_the_page_has_a_full_row_and_a_note_for_each(facts):
 
 
 def test_the_finding_is_made_from_the_facts(facts):
-    text = gallery_page.finding(list(facts.values()))
+    text = page.finding(list(facts.values()))
     assert "6 activations, 5 of them elementwise. 2 have φ′ = 0 on an interval" in text
     assert "relu, hard_tanh" in text and "from 1.372 (prelu) to 1.846 (sigmoid)" in text
     assert "least centred is sigmoid: its mean makes up 85.2 %" in text
-    assert gallery_page.finding([facts["relu"]]) == "1 activation."
+    assert page.finding([facts["relu"]]) == "1 activation."
 
 
 # the script

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import grid
 from jaxact import records
+from jaxact.commands import grid
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--dataset", "digits", "--activations", "relu", "sigmoid", "--widths", "8", "6", "10", "--epochs", "20"]

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 from record_examples import RUN, make
 
-from experiments import grid, outcome
-from experiments.plan import Plan
 from jaxact import records
+from jaxact.commands import grid
+from jaxact.study import outcome
+from jaxact.study.plan import Plan
 
 ARGV = ["--dataset", "digits", "--widths", "8", "6", "10", "--epochs", "2", "--configs", "relu-relu-relu"]
 

@@ -10,10 +10,11 @@ import pytest
 from numpy_activations import PHIS
 from numpy_network import forward, layers_of, toy
 
-from jaxact import prediction, probes, training
+from jaxact import probes, training
 from jaxact.config import Config
-from jaxact.ensemble import Ensemble
 from jaxact.models import MLP, Activate
+from jaxact.theory import prediction
+from jaxact.training.ensemble import Ensemble
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
 WIDTHS = (7, 4, 3)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import headline
+from jaxact.commands import headline
 
 ROOT = Path(headline.__file__).parents[1]
 HEAD = "dataset,configuration,seed,epochs,test_accuracy,classes_never_predicted,diverged"

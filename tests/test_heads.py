@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from jaxact import heads, metrics, training
+from jaxact import metrics, training
+from jaxact.classics.heads import outputs
 from jaxact.config import Config
 
 RNG = np.random.default_rng(0)
@@ -15,22 +16,22 @@ ONE_HOT = np.eye(7)[RNG.integers(0, 7, 40)]
 MULTI_HOT = RNG.integers(0, 2, (40, 7)).astype(float)
 
 EXPECTED = {
-    heads.softmax_cross_entropy: (
+    outputs.softmax_cross_entropy: (
         lambda z, t: -(t * special.log_softmax(z, axis=1)).sum(1),
         lambda z, t: special.softmax(z, axis=1) - t,
     ),
-    heads.sigmoid_cross_entropy: (
+    outputs.sigmoid_cross_entropy: (
         lambda z, t: -(t * special.log_expit(z) + (1 - t) * special.log_expit(-z)).sum(1),
         lambda z, t: special.expit(z) - t,
     ),
-    heads.squared_error: (lambda z, t: ((z - t) ** 2).sum(1), lambda z, t: 2 * (z - t)),
+    outputs.squared_error: (lambda z, t: ((z - t) ** 2).sum(1), lambda z, t: 2 * (z - t)),
 }
 
 
 @pytest.mark.parametrize("loss", EXPECTED, ids=lambda loss: loss.__name__)
 @pytest.mark.parametrize("wrap", [jax.vmap, lambda f: jax.jit(jax.vmap(f))], ids=["vmap", "jit"])
 def test_losses_and_gradients_equal_scipy(loss, wrap):
-    targets = MULTI_HOT if loss is heads.sigmoid_cross_entropy else ONE_HOT
+    targets = MULTI_HOT if loss is outputs.sigmoid_cross_entropy else ONE_HOT
     value, gradient = EXPECTED[loss]
     with jax.enable_x64(True):
         z, t = jnp.array(Z), jnp.array(targets)
@@ -41,11 +42,11 @@ def test_losses_and_gradients_equal_scipy(loss, wrap):
 
 def test_softmax_cross_entropy_is_that_of_the_study():
     z, labels = jnp.array(Z, jnp.float32), jnp.array(ONE_HOT.argmax(1))
-    found = jax.vmap(heads.softmax_cross_entropy)(z, jnp.array(ONE_HOT, jnp.float32))
+    found = jax.vmap(outputs.softmax_cross_entropy)(z, jnp.array(ONE_HOT, jnp.float32))
     np.testing.assert_allclose(found, jax.vmap(metrics.cross_entropy)(z, labels), rtol=1e-6)
 
 
-@pytest.mark.parametrize("head", [heads.softmax_head(), heads.sigmoid_head(), heads.squared_error_head()])
+@pytest.mark.parametrize("head", [outputs.softmax_head(), outputs.sigmoid_head(), outputs.squared_error_head()])
 @pytest.mark.parametrize("z", [(1e4, -1e4, 0.0), (-1e4, -1e4, -1e4), (0.0, 0.0, 0.0)])
 def test_everything_is_finite_and_probabilities_sum_to_1_at_extremes(head, z):
     z, target = jnp.array(z), jnp.array([0.0, 1.0, 0.0])
@@ -62,9 +63,9 @@ def test_readings_equal_scipy_and_a_second_projection():
 
     sigmoids = special.expit(Z)
     expected = {
-        heads.softmax_head(): (special.softmax(Z, axis=1), special.softmax(Z, axis=1)),
-        heads.sigmoid_head(): (sigmoids, sigmoids / sigmoids.sum(1, keepdims=True)),
-        heads.squared_error_head(): (Z, np.array([project(z) for z in Z])),
+        outputs.softmax_head(): (special.softmax(Z, axis=1), special.softmax(Z, axis=1)),
+        outputs.sigmoid_head(): (sigmoids, sigmoids / sigmoids.sum(1, keepdims=True)),
+        outputs.squared_error_head(): (Z, np.array([project(z) for z in Z])),
     }
     with jax.enable_x64(True):
         for head, (output, probabilities) in expected.items():
@@ -76,15 +77,15 @@ def test_floor_is_the_error_of_the_best_prediction_in_the_range():
     y = np.linspace(-2, 3, 101)
     grid = np.linspace(0, 5, 5001)
     best = np.square(y[:, None] - grid).min(1).mean()
-    assert heads.floor(y, "relu") == pytest.approx(best, abs=1e-6)
-    assert heads.floor(-np.abs(y), "relu") == heads.floor(-np.abs(y), "softplus") == np.mean(y**2)
-    assert heads.floor(y, "identity") == 0
-    assert heads.floor(y, "tanh") == pytest.approx(np.square(y - y.clip(-1, 1)).mean())
+    assert outputs.floor(y, "relu") == pytest.approx(best, abs=1e-6)
+    assert outputs.floor(-np.abs(y), "relu") == outputs.floor(-np.abs(y), "softplus") == np.mean(y**2)
+    assert outputs.floor(y, "identity") == 0
+    assert outputs.floor(y, "tanh") == pytest.approx(np.square(y - y.clip(-1, 1)).mean())
 
 
 def test_a_configuration_that_ends_otherwise_is_refused():
     with pytest.raises(ValueError, match=r"head's activation is 'relu'.*'relu-identity'"):
-        heads.make_program(Config(activations=("relu", "identity"), widths=(3, 2)), heads.softmax_head("relu"))
+        outputs.make_program(Config(activations=("relu", "identity"), widths=(3, 2)), outputs.softmax_head("relu"))
 
 
 def compiled(program):
@@ -104,7 +105,7 @@ CONFIG = Config(activations=("tanh", "relu"), widths=(6, 3), batch_size=10, lear
 @pytest.mark.slow
 def test_each_seed_of_the_softmax_head_trains_as_the_study_does_alone():
     """Same start, same batches, same parameters as `training`, whose steps are tested against NumPy."""
-    program = heads.over_seeds(heads.make_program(CONFIG, heads.softmax_head("relu")))
+    program = outputs.over_seeds(outputs.make_program(CONFIG, outputs.softmax_head("relu")))
     alone, which = compiled(training.make_program(CONFIG, ("tanh", "relu"))), jnp.array([0, 1])
     seeds, one_hot = np.array([3, 7, 5]), jax.nn.one_hot(LABELS, 3)
     start = state = program.initialise(seeds, IMAGES[0])
@@ -125,7 +126,7 @@ def test_each_seed_of_the_softmax_head_trains_as_the_study_does_alone():
 
 def test_one_linear_layer_descends_as_in_numpy():
     config = Config(activations=("identity",), widths=(2,), batch_size=20, learning_rate=0.05, momentum=0.0)
-    program = compiled(heads.make_program(config, heads.squared_error_head()))
+    program = compiled(outputs.make_program(config, outputs.squared_error_head()))
     y = RNG.normal(size=(20, 2)).astype(np.float32)
     state = program.initialise(0, IMAGES[0])
     w, b = (np.asarray(state.params["dense1"][name], float) for name in ("kernel", "bias"))
@@ -149,7 +150,7 @@ def test_a_relu_output_dies_on_negative_targets():
     config = Config(
         activations=("tanh", "relu"), widths=(6, 1), batch_size=20, learning_rate=0.05, optimizer="adam", momentum=0.0
     )
-    program = heads.over_seeds(heads.make_program(config, heads.squared_error_head("relu")))
+    program = outputs.over_seeds(outputs.make_program(config, outputs.squared_error_head("relu")))
     seeds = np.arange(6)
     state = program.initialise(seeds, IMAGES[0])
     assert (program.probe(state, IMAGES, y)[1] > 0).any()
@@ -159,13 +160,13 @@ def test_a_relu_output_dies_on_negative_targets():
     z, h = program.emit(state, IMAGES)
     assert (norm == 0).all() and (z == 0).all() and (h <= 0).all()
     np.testing.assert_allclose(loss, np.square(y).mean(), rtol=1e-6)
-    assert heads.floor(y, "relu") == pytest.approx(np.square(y.astype(float)).mean(), rel=1e-12)
+    assert outputs.floor(y, "relu") == pytest.approx(np.square(y.astype(float)).mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["prelu", "rrelu"])
 def test_any_elementwise_activation_can_be_an_output(name):
     config = Config(activations=("tanh", name), widths=(4, 1), batch_size=20, learning_rate=0.1)
-    program = compiled(heads.make_program(config, heads.squared_error_head(name)))
+    program = compiled(outputs.make_program(config, outputs.squared_error_head(name)))
     y = RNG.normal(size=(20, 1)).astype(np.float32)
     state = start = program.initialise(0, IMAGES[0])
     for epoch in range(3):

@@ -10,9 +10,16 @@ import pytest
 from numpy_activations import PHIS
 from numpy_network import forward, layers_of, toy
 
-from jaxact.health import SATURATION_SHARE, count_units, layer_health, network_health
 from jaxact.models import MLP
-from jaxact.propagation import mlp_network, mlp_nonlinearities, nonlinearity
+from jaxact.probes import (
+    SATURATION_SHARE,
+    count_units,
+    layer_health,
+    mlp_network,
+    mlp_nonlinearities,
+    network_health,
+    nonlinearity,
+)
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
 SUPREMUM = {"relu": 1.0, "tanh": 1.0, "sigmoid": 0.25, "selu": 1.0507009873554805 * 1.6732632423543772}

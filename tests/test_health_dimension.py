@@ -8,9 +8,16 @@ from numpy_activations import PHIS
 from numpy_network import forward, layers_of, toy
 from scipy.spatial import cKDTree
 
-from jaxact.health import covariances, intrinsic_dimensions, layer_outputs, participation_ratio, two_nn
 from jaxact.models import MLP
-from jaxact.propagation import mlp_network, mlp_nonlinearities
+from jaxact.probes import (
+    covariances,
+    intrinsic_dimensions,
+    layer_outputs,
+    mlp_network,
+    mlp_nonlinearities,
+    participation_ratio,
+    two_nn,
+)
 
 DATA = toy()
 IMAGES = jnp.asarray(DATA.train_images)

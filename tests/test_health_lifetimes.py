@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from jaxact.health import NEVER, gradient_coherence, interval_certificate, lifetimes
+from jaxact.probes import NEVER, gradient_coherence, interval_certificate, lifetimes
 
 HISTORY = np.array(
     [  # always alive, always dead, dies, born dead, dies and revives, flickers

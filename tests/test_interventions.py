@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from record_examples import make
 
-from experiments import interventions, interventions_report
-from experiments.interventions import INTERVENTIONS, groups, make_study, parser
 from jaxact import activations, records
+from jaxact.commands import interventions
+from jaxact.commands.interventions import INTERVENTIONS, groups, make_study, parser
 from jaxact.config import Config
+from jaxact.study import interventions_report
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = Config(activations=("relu", "sigmoid", "relu"))

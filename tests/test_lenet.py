@@ -10,12 +10,12 @@ from lenet_examples import CONFIG, SHAPE, WIDTHS, forward, loss, numpy_parts, to
 from numpy_activations import PHIS
 from scipy import stats
 
-from jaxact import architectures, convolution, metrics, prediction, training
+from jaxact import architectures, metrics, training
 from jaxact.config import Config
 from jaxact.data.specs import spec
-from jaxact.ensemble import Ensemble, train_seeds
-from jaxact.meanfield import InputStatistics
-from jaxact.models import LeNet
+from jaxact.models import LeNet, convolution
+from jaxact.theory import InputStatistics, prediction
+from jaxact.training.ensemble import Ensemble, train_seeds
 
 STUDY = ("relu", "tanh", "sigmoid", "selu", "identity")
 NAMED = ("relu", "tanh", "tanh", "sigmoid", "identity")

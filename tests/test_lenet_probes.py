@@ -9,10 +9,11 @@ import pytest
 from lenet_examples import CONFIG, SHAPE, WIDTHS, convolve, forward, loss, numpy_parts, pool, toy_images
 from numpy_activations import PHIS
 
-from jaxact import lenet_probes, propagation, records
+from jaxact import probes, records
 from jaxact.config import Config
-from jaxact.ensemble import Ensemble
 from jaxact.models import LeNet
+from jaxact.probes import lenet
+from jaxact.training.ensemble import Ensemble
 
 CHOICES = ("relu", "tanh", "sigmoid")
 NAMED = ("relu", "tanh", "sigmoid", "tanh", "relu")
@@ -29,7 +30,7 @@ def setting():
     model = LeNet(SHAPE, WIDTHS, CHOICES)
     params = model.init(jax.random.key(5), ARRAYS[2][0], WHICH)["params"]
     dying = params["conv1"] | {"bias": params["conv1"]["bias"].at[0].set(-50.0)}
-    return model, jax.jit(lenet_probes.make_lenet_probe(model)), {"params": params | {"conv1": dying}}
+    return model, jax.jit(lenet.make_lenet_probe(model)), {"params": params | {"conv1": dying}}
 
 
 @cache
@@ -131,12 +132,12 @@ def test_gradients_by_feature_maps_against_finite_differences():
 def test_jacobians_against_those_of_any_network():
     """`propagation.apjn` makes every partial Jacobian by automatic differentiation and knows no convolutions."""
     model, _, variables = setting()
-    network = propagation.lenet_network(model, variables, WHICH)
-    expected = np.mean([propagation.apjn(network, image) for image in ARRAYS[2][:2]], axis=0)
-    own = [jax.jit(propagation.lenet_apjn, static_argnums=0)(model, variables, WHICH, x) for x in ARRAYS[2][:2]]
+    network = probes.lenet_network(model, variables, WHICH)
+    expected = np.mean([probes.apjn(network, image) for image in ARRAYS[2][:2]], axis=0)
+    own = [jax.jit(probes.lenet_apjn, static_argnums=0)(model, variables, WHICH, x) for x in ARRAYS[2][:2]]
     np.testing.assert_allclose(np.mean(own, axis=0), expected, rtol=2e-5, atol=1e-9)
     assert found().apjn.shape == (5, 5) and np.diag(found().apjn).tolist() == [1] * 5
-    values = [np.linalg.svd(propagation.jacobian(lambda x: network(x, {})[0], x))[1] for x in ARRAYS[2]]
+    values = [np.linalg.svd(probes.jacobian(lambda x: network(x, {})[0], x))[1] for x in ARRAYS[2]]
     np.testing.assert_allclose(found().singular_values, np.median(values, axis=0), atol=1e-6)
 
 
@@ -147,7 +148,7 @@ def test_the_network_of_the_analyses_is_the_model():
     variables = model.init(jax.random.key(5), ARRAYS[2][0], which)
     variables = jax.tree.map(lambda leaf: leaf + jnp.linspace(0.1, 0.6, leaf.size).reshape(leaf.shape), variables)
     logits, hidden = model.apply(variables, ARRAYS[2], which)
-    again, hidden_again = propagation.lenet_network(model, variables, which)(ARRAYS[2], {})
+    again, hidden_again = probes.lenet_network(model, variables, which)(ARRAYS[2], {})
     np.testing.assert_allclose(again, logits, rtol=1e-4, atol=1e-5)
     for name, h in hidden.items():
         np.testing.assert_allclose(hidden_again[name], h, rtol=1e-4, atol=1e-4)

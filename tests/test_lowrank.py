@@ -9,9 +9,10 @@ import pytest
 from numpy_activations import PHIS
 from numpy_network import at_rest, layers_of, toy, train_epoch
 
-from jaxact import lowrank, training
+from jaxact import training
 from jaxact.config import Config
-from jaxact.lowrank import Blocks, HeavyBall
+from jaxact.training import lowrank
+from jaxact.training.lowrank import Blocks, HeavyBall
 
 WIDE = toy(train=230, test=20, features=400)
 CONFIG = Config(activations=("relu", "sigmoid", "selu"), widths=(7, 5, 3), batch_size=2, learning_rate=0.05)
@@ -95,7 +96,7 @@ def test_two_epochs_equal_numpy_in_float64():
 
 
 def test_members_of_an_ensemble_agree_alone_and_in_company():
-    from jaxact.ensemble import train_seeds
+    from jaxact.training.ensemble import train_seeds
 
     small = WIDE._replace(train_images=WIDE.train_images[:60], train_labels=WIDE.train_labels[:60])
     config = replace(CONFIG, epochs=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy_activations import PHIS, leaky
 
-from jaxact import meanfield as mf
+from jaxact import theory as mf
 
 # At q = 1: E[φ], E[φ²], E[φ'²], σ_w² for χ = 1, σ_b² on the edge of chaos; printed digits, so half a digit of slack.
 TABLE = {
@@ -216,8 +216,6 @@ def test_bad_input_is_refused_in_one_line(call, message):
 
 
 def test_import_stays_light():
-    code = (
-        "import sys, jaxact.meanfield; print(sorted({'jax', 'flax', 'scipy.optimize', 'scipy.stats'} & {*sys.modules}))"
-    )
+    code = "import sys, jaxact.theory; print(sorted({'jax', 'flax', 'scipy.optimize', 'scipy.stats'} & {*sys.modules}))"
     got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (got.returncode, got.stdout.strip()) == (0, "[]"), got.stderr

@@ -8,7 +8,7 @@ import pytest
 from numpy_activations import PHIS
 from scipy.stats import t as student
 
-from jaxact import meanfield as mf
+from jaxact import theory as mf
 
 WIDTH, NETWORKS, PROBES, INPUTS = 1024, 32, 4, 8
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy_activations import PHIS
 
-from jaxact import meanfield as mf
+from jaxact import theory as mf
 
 RELU = ((-math.inf, 0.0),)
 LENGTHS = np.array([0.5, 1.0, 2.5])

@@ -13,8 +13,8 @@ import pytest
 import record_examples
 from lenet_examples import CONFIG as LENET
 
-from experiments import curves, grid, report
 from jaxact import data, numerics, records, training
+from jaxact.commands import curves, grid, report
 from jaxact.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +23,7 @@ RUNS = """
 import sys, numpy as np
 from jaxact import data, ensemble, heads
 from jaxact.config import Config
-from jaxact.planar import descent, points, variants
+from jaxact.classics.planar import descent, points, variants
 
 digits = data.load("digits", limit_train=64)
 common = {"dataset": "digits", "widths": (6, 10), "batch_norm": (1,), "epochs": 1, "limit_train": 64}

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxact import config, optimizers
+from jaxact import config
+from jaxact.training import optimizers
 
 RATE, STEPS = 0.01, 7
 START = np.array([0.5, -2.0, 3.0, 0.0])

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from record_examples import RUN, probe_arrays
 
-from experiments import grid, outcome
-from experiments.plan import Plan
 from jaxact import records
+from jaxact.commands import grid
 from jaxact.config import Config
 from jaxact.records import Record
+from jaxact.study import outcome
+from jaxact.study.plan import Plan
 
 
 def plan_of(out, *argv: str) -> Plan:

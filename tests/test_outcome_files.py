@@ -5,8 +5,9 @@ from pathlib import Path
 
 from test_outcome import TINY, make, plan_of
 
-from experiments import grid, outcome, outcome_files
 from jaxact import records
+from jaxact.commands import grid
+from jaxact.study import outcome, outcome_files
 
 
 def rows_of(out: Path) -> list[str]:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments import grid, presets, runtime
-from experiments.cli import check_out
-from experiments.plan import Plan
 from jaxact import activations, data
+from jaxact.commands import grid
+from jaxact.commands.parser import check_out
+from jaxact.execution import runtime
+from jaxact.study import presets
+from jaxact.study.plan import Plan
 
 TINY = ["--dataset", "digits", "--widths", "8", "6", "10"]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from jaxact import planar
 from jaxact.activations import Activation
-from jaxact.planar import descent, network
+from jaxact.classics import planar
+from jaxact.classics.planar import descent, network
 
 LN2 = np.log(2)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxact import activations as catalogue
-from jaxact import planar
 from jaxact.activations import check_derivative, derivative
+from jaxact.classics import planar
 
 
 def sigma(z):

@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import predict, predict_text, runtime
-from jaxact import meanfield, prediction
+from jaxact import theory
+from jaxact.commands import predict
 from jaxact.config import Config
+from jaxact.execution import runtime
+from jaxact.theory import prediction
+from jaxact.theory import text as predict_text
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDY = ["relu", "sigmoid", "relu"]
@@ -87,7 +90,7 @@ def test_your_own_data_replaces_the_data_set(capsys):
     own = ["--features", 20, "--q0", 2, "--c0", 0.1, "--inputs", 500, "--widths", 64, 3]
     found = json.loads(answer(capsys, "tanh-relu", *own, "--json"))
     config = Config(activations=("tanh", "relu"), widths=(64, 3))
-    expected = prediction.predict(config, 20, meanfield.InputStatistics(2.0, 0.1), 500)
+    expected = prediction.predict(config, 20, theory.InputStatistics(2.0, 0.1), 500)
     np.testing.assert_allclose([row["chi"] for row in found["layers"]], expected.stack.chi)
     assert found["source"] == "your own data"
 

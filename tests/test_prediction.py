@@ -8,8 +8,9 @@ from numpy_activations import PHIS
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from jaxact import activations, data, meanfield, prediction
+from jaxact import activations, data, theory
 from jaxact.config import Config
+from jaxact.theory import prediction
 
 INF = math.inf
 HALF = ((-INF, 0.0),)
@@ -22,7 +23,7 @@ def config(*names, widths=None, **more):
 
 
 def predict(*names, features=20, q0=1.0, c0=0.3, inputs=100, **more):
-    return prediction.predict(config(*names, **more), features, meanfield.InputStatistics(q0, c0), inputs)
+    return prediction.predict(config(*names, **more), features, theory.InputStatistics(q0, c0), inputs)
 
 
 # φ, φ' and where φ' is 0
@@ -107,7 +108,7 @@ def test_at_correlation_one_half_a_relu_unit_is_dead_once_in_n_plus_one(n):
 def test_the_integral_over_pieces_equals_the_one_over_a_half_line(edge, c, n):
     """Two quadratures: around the peak of a log-concave integrand, and on panels around the edges."""
     piece = np.array([[-INF, edge]])
-    expected = meanfield.dead_probability(c, n, -edge, 0.64)
+    expected = theory.dead_probability(c, n, -edge, 0.64)
     assert prediction._integral(piece, 0.8, c, n) == pytest.approx(expected, rel=1e-8, abs=1e-12)
     assert prediction.dead_probability(((-INF, edge),), 0.64, c, n) == pytest.approx(expected, rel=1e-12)
     assert prediction.dead_probability(((-edge, INF),), 0.64, c, n) == pytest.approx(expected, rel=1e-12)
@@ -154,8 +155,8 @@ def test_limits_of_the_probability():
 @pytest.mark.parametrize("names", [("relu", "sigmoid", "relu"), ("selu", "tanh", "sigmoid")])
 def test_the_stack_is_that_of_the_theory_with_numpy_activations(names):
     found = predict(*names, features=784, inputs=60_000)
-    inits = meanfield.stack_inits("torch_default", (784, 40, 30, 10))
-    expected = meanfield.predict_stack([PHIS[name] for name in names], (784, 40, 30, 10), inits, 1.0, 0.3)
+    inits = theory.stack_inits("torch_default", (784, 40, 30, 10))
+    expected = theory.predict_stack([PHIS[name] for name in names], (784, 40, 30, 10), inits, 1.0, 0.3)
     for ours, theirs in zip(found.stack, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-14)
 
@@ -167,7 +168,7 @@ def test_numbers_derived_from_a_prediction():
     assert found.dead_outputs @ np.arange(11) == pytest.approx(found.expected_dead[-1])
     assert found.dead_outputs[0] == pytest.approx((1 - found.dead[-1]) ** 10)
     q = found.stack.q[0]
-    square = meanfield.moments(PHIS["sigmoid"], q).square
+    square = theory.moments(PHIS["sigmoid"], q).square
     assert found.mean_share[0] == pytest.approx(0.25 / square)  # E[σ] = ½ whatever q
 
 
@@ -186,7 +187,7 @@ def shrink(x):
 
 def test_on_one_group_of_independent_inputs_the_two_ways_agree():
     """One integrates over two inputs exactly, the other on a grid of the common part: 0.5 % apart at most."""
-    group = meanfield.InputGroups(1.0, 0.3, (1.0,), (1.0,), ((0.3,),), 1.0)
+    group = theory.InputGroups(1.0, 0.3, (1.0,), (1.0,), ((0.3,),), 1.0)
     for names in [("relu", "sigmoid", "relu"), ("sigmoid", "hard_tanh"), ("hardshrink", "softshrink"), ("relu6",) * 2]:
         exact = predict(*names)
         ours = prediction.predict(config(*names), 20, group, 100)
@@ -222,7 +223,7 @@ def test_dead_units_of_real_networks_on_equally_correlated_inputs(names, scale):
         flat = h <= 0 if names[-1] == "relu" else abs(h) >= 1
         dead.append(flat.all(axis=0).mean())
     widths = (*[300] * (len(names) - 1), outputs)
-    expected = prediction.predict(config(*names, widths=widths), features, meanfield.input_statistics(x), inputs)
+    expected = prediction.predict(config(*names, widths=widths), features, theory.input_statistics(x), inputs)
     assert abs(np.mean(dead) - expected.dead[-1]) < 4 * np.std(dead, ddof=1) / np.sqrt(networks)
     assert 0.15 < expected.dead[-1] < 0.9
 
@@ -231,9 +232,9 @@ def test_dead_units_of_real_networks_on_equally_correlated_inputs(names, scale):
 
 
 def constants_agree(name, images):
-    known, measured = prediction.STATISTICS[name], meanfield.input_groups(images)
+    known, measured = prediction.STATISTICS[name], theory.input_groups(images)
     np.testing.assert_allclose(known[:2], measured[:2], atol=5e-8)
-    np.testing.assert_allclose(known[:2], meanfield.input_statistics(images), atol=5e-8)
+    np.testing.assert_allclose(known[:2], theory.input_statistics(images), atol=5e-8)
     for ours, theirs in zip(known[2:5], measured[2:5], strict=True):
         np.testing.assert_allclose(ours, theirs, atol=5.1e-5)
     assert known.exponent == pytest.approx(measured.exponent, abs=6e-4)

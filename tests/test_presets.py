@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from experiments import grid, outcome, presets
-from experiments.plan import Plan
-from jaxact import published
+from jaxact.commands import grid
+from jaxact.study import outcome, presets, published
+from jaxact.study.plan import Plan
 
 
 def plan_of(*argv: str) -> Plan:

@@ -10,9 +10,11 @@ import pytest
 from numpy_activations import PHIS
 from numpy_network import forward, layers_of, toy
 
-from jaxact import health, probes, propagation, records, training
+from jaxact import probes, records, training
+from jaxact import probes as health
+from jaxact import probes as propagation
 from jaxact.config import Config
-from jaxact.ensemble import Ensemble
+from jaxact.training.ensemble import Ensemble
 
 DATA = toy(train=60, test=40)
 CHOICES = ("relu", "sigmoid", "tanh")

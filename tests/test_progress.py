@@ -5,12 +5,12 @@ import itertools
 
 import pytest
 
-from experiments.progress import progress
+from jaxact.execution.progress import progress
 
 
 def test_plain_lines_say_what_is_gone_and_what_is_left(capsys, monkeypatch):
     clock = itertools.count(100.0, 30.0)  # every look at the clock is half a minute later
-    monkeypatch.setattr("experiments.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("jaxact.execution.progress.time.monotonic", lambda: next(clock))
     with progress(total=40, label="digits") as bar:
         bar.say("before")
         bar.advance(4)

@@ -10,9 +10,9 @@ import pytest
 from numpy_activations import PHIS
 from numpy_network import forward, layers_of, loss_and_gradients, toy
 
-from jaxact import meanfield, metrics, propagation
+from jaxact import metrics, probes, theory
 from jaxact.models import MLP
-from jaxact.propagation import attenuation, loss_gradients, mlp_network
+from jaxact.probes import attenuation, loss_gradients, mlp_network
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
 MODEL = MLP((7, 5, 3), STUDY)
@@ -50,7 +50,7 @@ def test_gradients_by_pre_activations_and_parameters_equal_numpy(which):
     assert float(found.loss) == pytest.approx(loss, rel=1e-6)
     deltas = numpy_deltas(layers, phis, DATA.train_images, DATA.train_labels)
     np.testing.assert_allclose(found.layers, [math.sqrt((d**2).sum(1).mean()) for d in deltas], rtol=1e-5)
-    norms = layers_of(propagation.norms(found.params))
+    norms = layers_of(probes.norms(found.params))
     for parts, found_norms in zip(by_params, norms, strict=True):
         for part, norm in zip(parts, found_norms, strict=True):
             assert float(norm) == pytest.approx(np.linalg.norm(part), rel=1e-4)
@@ -100,7 +100,7 @@ def test_batch_norm_gradients_run_through_the_statistics_of_the_full_batch():
 
         steps = 1e-5 * np.eye(40 * 7).reshape(40 * 7, 40, 7)
         differences = [float(shifted(jnp.asarray(e)) - shifted(jnp.asarray(-e))) / 2e-5 for e in steps]
-        frozen = jax.jit(lambda v: propagation.full_batch_statistics(model, v, which, images))(variables)
+        frozen = jax.jit(lambda v: probes.full_batch_statistics(model, v, which, images))(variables)
 
         def held_constant(params):
             return mlp_network(model, {**frozen, "params": params}, which)
@@ -140,7 +140,7 @@ def test_a_chain_of_sigmoids_keeps_the_textbooks_bound(depth):
     np.testing.assert_allclose(
         limits.step, [p / q for p, q in zip(products[:-1], products[1:], strict=True)], rtol=1e-4
     )
-    bounds = [meanfield.sigmoid_attenuation_bound(depth - 1 - i) for i in range(depth)]
+    bounds = [theory.sigmoid_attenuation_bound(depth - 1 - i) for i in range(depth)]
     np.testing.assert_allclose(limits.slope_bound, bounds, rtol=1e-6)
     np.testing.assert_allclose(limits.bound, bounds, rtol=1e-6)
     assert (np.asarray(limits.total) <= np.asarray(bounds)).all()
@@ -150,17 +150,17 @@ def test_a_chain_of_sigmoids_keeps_the_textbooks_bound(depth):
 @pytest.mark.parametrize("batch_norm", [(), (1, 2)])
 def test_no_gradient_exceeds_the_bound_of_its_kernels(batch_norm):
     model, which = MLP((7, 5, 3), STUDY, batch_norm, "he_normal"), jnp.array([3, 2, 0])
-    steepest = jnp.array([propagation.nonlinearity(STUDY[i]).steepest for i in which])
+    steepest = jnp.array([probes.nonlinearity(STUDY[i]).steepest for i in which])
 
     @jax.jit
     def measured(seed):
         variables = model.init(jax.random.key(seed), jnp.zeros(6), which)
-        frozen = propagation.full_batch_statistics(model, variables, which, IMAGES)
+        frozen = probes.full_batch_statistics(model, variables, which, IMAGES)
         found = loss_gradients(
             lambda params: mlp_network(model, {**frozen, "params": params}, which), frozen["params"], IMAGES, LABELS
         )
-        kernels = [affine.kernel for affine in propagation.mlp_affine(model, frozen)]
-        norms = jnp.stack([propagation.spectral_norm(kernel) for kernel in kernels])
+        kernels = [affine.kernel for affine in probes.mlp_affine(model, frozen)]
+        norms = jnp.stack([probes.spectral_norm(kernel) for kernel in kernels])
         return attenuation(found.layers, steepest, norms), kernels
 
     for seed in range(5):
@@ -204,8 +204,8 @@ def test_a_batched_network_keeps_the_order_of_its_layers():
         logits = jnp.tanh(images @ first + shift) @ last + last_shift
         return (jax.nn.logsumexp(logits, axis=1) - logits[jnp.arange(5), labels]).sum()
 
-    batch = propagation.batched(network)
-    assert list(propagation.no_perturbation(batch, images)) == ["z", "a"] == list(batch(images, {})[1])
+    batch = probes.batched(network)
+    assert list(probes.no_perturbation(batch, images)) == ["z", "a"] == list(batch(images, {})[1])
     found = loss_gradients(lambda _: batch, (), images, labels, chunk=2)
     wanted = jax.grad(losses, argnums=(0, 1))(jnp.zeros((5, 3)), jnp.zeros((5, 3)))
     np.testing.assert_allclose(found.layers, [np.sqrt((part**2).sum() / 5) for part in wanted], rtol=1e-5)
@@ -215,7 +215,7 @@ def test_a_batched_network_keeps_the_order_of_its_layers():
 def test_half_precision_is_summed_in_float32():
     """300² overflows float16, and 1 + 1e-3 is lost in bfloat16: against float64."""
     large = jnp.full(4, 300, jnp.float16)
-    assert propagation.norms({"kernel": large})["kernel"] == 600
+    assert probes.norms({"kernel": large})["kernel"] == 600
     logits = jnp.asarray([[3.0, 1, -2], [0.5, 0.25, 4]], jnp.bfloat16)
     found = loss_gradients(lambda _: lambda x, _: (x, {"last": x}), (), logits, jnp.array([0, 1]))
     values = np.asarray(logits, np.float64)

@@ -11,9 +11,9 @@ import pytest
 from numpy_activations import PHIS
 from numpy_network import forward, layers_of, toy
 
-from jaxact import propagation
+from jaxact import probes
 from jaxact.models import MLP
-from jaxact.propagation import between, input_output, jacobian, layer_jacobian, mlp_chain, mlp_network
+from jaxact.probes import between, input_output, jacobian, layer_jacobian, mlp_chain, mlp_network
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
 MODEL = MLP((7, 5, 3), STUDY)
@@ -33,7 +33,7 @@ chain_of = jax.jit(mlp_chain, static_argnums=0)
 def four_ways(variables, which, x):
     """The input–output Jacobian as a chain, by jacrev, by jacfwd and by `input_jacobians`, and those of the layers."""
     network = mlp_network(MODEL, variables, which)
-    whole, hidden = propagation.input_jacobians(network, x)
+    whole, hidden = probes.input_jacobians(network, x)
     reverse, ahead = (jac(lambda x: network(x, {})[0])(x) for jac in (jax.jacrev, jax.jacfwd))
     return (input_output(mlp_chain(MODEL, variables, which, x)), reverse, ahead, whole), hidden
 
@@ -55,9 +55,9 @@ def test_the_chain_of_a_2_3_2_relu_net_by_hand():
     np.testing.assert_array_equal(layer_jacobian(chain, 2), [[1, 1, -1], [0, 0, 0]])
     np.testing.assert_array_equal(input_output(chain), [[0, 3], [0, 0]])
     np.testing.assert_array_equal(between(chain, 2, 1), [[1, 1, 0], [-1, 2, 0]])
-    np.testing.assert_array_equal(propagation.layer_norms(chain), [7, 3])
-    np.testing.assert_array_equal(propagation.chain_apjn(chain), [[1, 0], [3.5, 1]])
-    spectrum = propagation.spectrum(input_output(chain))
+    np.testing.assert_array_equal(probes.layer_norms(chain), [7, 3])
+    np.testing.assert_array_equal(probes.chain_apjn(chain), [[1, 0], [3.5, 1]])
+    spectrum = probes.spectrum(input_output(chain))
     np.testing.assert_allclose(spectrum.singular_values, [3, 0], atol=1e-7)
     assert (int(spectrum.rank), float(spectrum.condition)) == (1, math.inf)
 
@@ -101,7 +101,7 @@ def test_linear_networks_in_closed_form():
     np.testing.assert_allclose(input_output(chain), third @ second @ first, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(between(chain, 3, 1), third @ second, rtol=1e-5, atol=1e-7)
     norms = [(second**2).sum() / 5, ((third @ second) ** 2).sum() / 3, (third**2).sum() / 3]
-    apjn = propagation.chain_apjn(chain)
+    apjn = probes.chain_apjn(chain)
     np.testing.assert_allclose(apjn, [[1, 0, 0], [norms[0], 1, 0], [norms[1], norms[2], 1]], rtol=1e-5)
 
 
@@ -112,8 +112,8 @@ def test_partial_jacobians_by_perturbation_equal_the_closed_form():
     @jax.jit
     def partials(x):
         network = mlp_network(MODEL, variables, which)
-        logits = propagation.partial_jacobian(network, x, "logits", "layer2")
-        return [propagation.partial_jacobian(network, x, f"layer{i}", f"layer{j}") for i, j in pairs], logits
+        logits = probes.partial_jacobian(network, x, "logits", "layer2")
+        return [probes.partial_jacobian(network, x, f"layer{i}", f"layer{j}") for i, j in pairs], logits
 
     found, logits = partials(x)
     for matrix, (later, earlier) in zip(found, pairs, strict=True):
@@ -128,7 +128,7 @@ def test_partial_jacobians_by_perturbation_equal_the_closed_form():
 def test_an_unknown_layer_is_refused(later, earlier):
     network = mlp_network(MODEL, {"params": PARAMS}, jnp.zeros(3, int))
     with pytest.raises(ValueError, match="unknown layer"):
-        propagation.partial_jacobian(network, jnp.asarray(IMAGES[0]), later, earlier)
+        probes.partial_jacobian(network, jnp.asarray(IMAGES[0]), later, earlier)
 
 
 @pytest.mark.parametrize("layer", [0, 4])
@@ -186,10 +186,10 @@ def test_a_convolutional_network_that_jaxact_did_not_write():
     dense, image = rng.normal(size=(4 * 5 * 2, 3)), rng.normal(size=(4, 5, 1))
     with jax.enable_x64(True):
         network = convolutional({"a": jnp.asarray(first), "b": jnp.asarray(second)}, jnp.asarray(dense))
-        whole, hidden = propagation.input_jacobians(network, jnp.asarray(image))
-        partial = propagation.partial_jacobian(network, jnp.asarray(image), "head", "a", chunk=2)
+        whole, hidden = probes.input_jacobians(network, jnp.asarray(image))
+        partial = probes.partial_jacobian(network, jnp.asarray(image), "head", "a", chunk=2)
         _, h = network(jnp.asarray(image), {})
-        apjn = propagation.apjn(network, jnp.asarray(image))
+        apjn = probes.apjn(network, jnp.asarray(image))
     a, b = (np.diag(1 - np.tanh(np.ravel(h[name])) ** 2) for name in "ab")
     first, second = toeplitz(first, 4, 5), toeplitz(second, 4, 5)
     np.testing.assert_allclose(hidden["b"], second @ a @ first, rtol=1e-10, atol=1e-13)
@@ -205,7 +205,7 @@ def test_batch_norm_statistics_are_constants_and_the_share_left_out_falls_with_t
 
     @jax.jit
     def jacobians(variables, batch):
-        frozen = propagation.full_batch_statistics(model, variables, which, batch)
+        frozen = probes.full_batch_statistics(model, variables, which, batch)
         chain = mlp_chain(model, frozen, which, batch[0])
         through = mlp_network(model, variables, which, train=True)
         own = jax.jacrev(lambda x: through(batch.at[0].set(x), {})[0][0])(batch[0])
@@ -232,6 +232,6 @@ def test_softmax_jacobian():
     np.testing.assert_allclose(
         np.linalg.eigvalsh(np.full((10, 10), -0.01) + 0.1 * np.eye(10)), [0, *[0.1] * 9], atol=1e-15
     )
-    uniform = propagation.spectrum(jacobian(jax.nn.softmax, jnp.zeros(10)))
+    uniform = probes.spectrum(jacobian(jax.nn.softmax, jnp.zeros(10)))
     np.testing.assert_allclose(uniform.singular_values, [*[0.1] * 9, 0], atol=1e-7)
     assert (int(uniform.rank), float(uniform.effective_rank)) == (9, pytest.approx(9, rel=1e-5))

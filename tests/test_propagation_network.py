@@ -11,7 +11,7 @@ from numpy_activations import PHIS
 from numpy_network import toy
 
 from jaxact.models import MLP
-from jaxact.propagation import (
+from jaxact.probes import (
     full_batch_statistics,
     layer_shapes,
     mlp_affine,

@@ -7,9 +7,10 @@ import pytest
 from numpy_activations import PHIS
 from numpy_network import toy
 
-from jaxact import meanfield, propagation
+from jaxact import probes
+from jaxact import theory as meanfield
 from jaxact.models import MLP
-from jaxact.propagation import Estimate, apjn, average, chain_apjn, hutchinson_apjn, mlp_chain, mlp_network
+from jaxact.probes import Estimate, apjn, average, chain_apjn, hutchinson_apjn, mlp_chain, mlp_network
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
 MODEL, WHICH = MLP((7, 5, 3), STUDY), jnp.array([1, 2, 3])
@@ -88,7 +89,7 @@ def test_width_1024_against_mean_field_theory(names):
     @jax.jit
     def measured(seed):
         variables = model.init(jax.random.key(seed), inputs[0], which)
-        found = propagation.probe(model, variables, which, inputs, chunk=1)
+        found = probes.probe(model, variables, which, inputs, chunk=1)
         return found.apjn.mean(0), found.layer_norms.mean(0)
 
     seeds = [measured(seed) for seed in range(5)]

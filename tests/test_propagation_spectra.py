@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy_network import toy
 
-from jaxact import propagation
+from jaxact import probes
 from jaxact.models import MLP, uniform_fan_in
-from jaxact.propagation import probe, spectrum
+from jaxact.probes import probe, spectrum
 
 STUDY = ("relu", "tanh", "sigmoid", "selu")
 MODEL = MLP((7, 5, 3), ("relu", "tanh"))
@@ -20,7 +20,7 @@ WHICH = jnp.array([1, 0, 1])
 
 
 swept = jax.jit(probe, static_argnums=0, static_argnames="chunk")
-chain_of = jax.jit(propagation.mlp_chain, static_argnums=0)
+chain_of = jax.jit(probes.mlp_chain, static_argnums=0)
 
 
 @jax.jit
@@ -78,10 +78,10 @@ def test_the_sweep_over_a_set_equals_its_examples_one_by_one(chunk):
     assert found.singular_values.shape == (40, 3) and found.apjn.shape == (40, 3, 3)
     for i in (0, 39):
         chain = chain_of(MODEL, variables_of(0), WHICH, IMAGES[i])
-        values = np.linalg.svd(np.asarray(propagation.input_output(chain), float), compute_uv=False)
+        values = np.linalg.svd(np.asarray(probes.input_output(chain), float), compute_uv=False)
         np.testing.assert_allclose(found.singular_values[i], values, rtol=1e-4, atol=1e-7)
-        np.testing.assert_allclose(found.apjn[i], propagation.chain_apjn(chain), rtol=1e-5)
-        squares = [float((propagation.layer_jacobian(chain, layer) ** 2).sum()) for layer in (1, 2, 3)]
+        np.testing.assert_allclose(found.apjn[i], probes.chain_apjn(chain), rtol=1e-5)
+        squares = [float((probes.layer_jacobian(chain, layer) ** 2).sum()) for layer in (1, 2, 3)]
         np.testing.assert_allclose(found.layer_norms[i], squares, rtol=1e-5)
 
 
@@ -137,7 +137,7 @@ def test_a_broken_network_is_nan_and_an_empty_set_is_refused():
 def test_zero_inputs_have_the_jacobian_of_the_biases_alone():
     found = swept(MODEL, variables_of(0), WHICH, jnp.zeros((2, 6)))
     chain = chain_of(MODEL, variables_of(0), WHICH, jnp.zeros(6))
-    whole = np.linalg.svd(propagation.input_output(chain), compute_uv=False)
+    whole = np.linalg.svd(probes.input_output(chain), compute_uv=False)
     np.testing.assert_allclose(found.singular_values, [whole, whole], rtol=1e-5, atol=1e-7)
     assert np.isfinite(found.apjn).all() and (found.singular_values[:, 0] > 0).all()
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxact import published
-from jaxact.published import TABLES, load_rows, load_table
+from jaxact.study import published
+from jaxact.study.published import TABLES, load_rows, load_table
 
 MNIST_TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
@@ -55,7 +55,7 @@ def test_all_tables_are_covered_by_the_shapes_above():
 
 
 def test_cells_equal_the_file_read_line_by_line():
-    text = (files("jaxact.published") / "data" / "cifar10_cnn_10runs.csv").read_text(encoding="utf-8")
+    text = (files("jaxact.study.published") / "data" / "cifar10_cnn_10runs.csv").read_text(encoding="utf-8")
     table = load_table("cifar10_cnn_10runs")
     lines = list(csv.reader(text.splitlines()))[1:]
     for line in lines[:3] + lines[-3:]:
@@ -70,7 +70,7 @@ def test_unknown_table_is_refused_in_one_line():
 
 
 def test_provenance_is_shipped_with_the_figures():
-    text = (files("jaxact.published") / "data" / "README.md").read_text(encoding="utf-8")
+    text = (files("jaxact.study.published") / "data" / "README.md").read_text(encoding="utf-8")
     assert "nishnik/sherlocked" in text
 
 

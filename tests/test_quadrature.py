@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy_activations import PHIS, leaky
 
-from jaxact.meanfield import Phi, expectation, moments, pair_expectation, pair_moments
+from jaxact.theory import Phi, expectation, moments, pair_expectation, pair_moments
 
 VARIANCES = (1e-16, 1e-6, 0.1, 1.0, 30.0, 1e6)
 CORRELATIONS = (-1.0, -1 + 1e-12, -0.999, -0.5, -1e-9, 0.0, 1e-9, 0.5, 0.9, 0.999, 1 - 1e-9, 1 - 1e-15, 1.0)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from report_examples import COUNTS, FAILING, Page, record, small_set, study
 
-from experiments import report, report_static
 from jaxact import records
+from jaxact.commands import report
+from jaxact.study.page import static
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -119,7 +120,7 @@ def test_the_page_asks_nothing_of_a_network(made):
 @pytest.fixture
 def undrawn(monkeypatch):
     """No PNG and SVG, which take most of the time."""
-    monkeypatch.setattr(report_static, "draw", lambda figure: {"png": figure.name.encode()})
+    monkeypatch.setattr(static, "draw", lambda figure: {"png": figure.name.encode()})
 
 
 def test_the_same_records_give_the_same_tables(made, tmp_path, undrawn):
@@ -266,7 +267,7 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path, monkeypatch):
     def stop(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(report_static, "draw", stop)
+    monkeypatch.setattr(static, "draw", stop)
     with pytest.raises(KeyboardInterrupt):
         report.main([str(tmp_path / "in"), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()

@@ -7,11 +7,11 @@ import pytest
 from report_examples import COUNTS, record, small_set, study
 from test_report_records import FEW, material
 
-from experiments import report_effects
-from experiments.interventions import INTERVENTIONS
-from experiments.report_answer import answer, pattern
-from experiments.report_outcome import outcome
-from experiments.report_records import main_grid
+from jaxact.commands.interventions import INTERVENTIONS
+from jaxact.study.page import effects
+from jaxact.study.page.answer import answer, pattern
+from jaxact.study.page.outcome import outcome
+from jaxact.study.page.records import main_grid
 
 ALL = [f"{a}-{b}-{c}" for a in ("relu", "tanh") for b in ("relu", "tanh") for c in ("relu", "tanh")]
 
@@ -20,7 +20,7 @@ def answered(tmp_path, made, *more):
     found = material(tmp_path, made, *more)
     grid = main_grid(found)
     judged = outcome(grid)
-    return answer(grid, judged, report_effects.effects(found, grid)), grid, judged
+    return answer(grid, judged, effects.effects(found, grid)), grid, judged
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import time
 import pytest
 from report_examples import full_set
 
-from experiments import report, report_static
 from jaxact import records
+from jaxact.commands import report
+from jaxact.study.page import static
 
 pytestmark = pytest.mark.slow
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -24,7 +25,7 @@ def page(tmp_path_factory):
     for one in full_set():
         records.write(base / "records", one)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_static, "draw", lambda figure: {"png": b""})
+        patch.setattr(static, "draw", lambda figure: {"png": b""})
         assert report.main([str(base / "records"), "--out", str(base / "out")]) == 0
     return base / "out" / "report.html"
 

@@ -7,11 +7,11 @@ import pytest
 from report_examples import record, small_set, study
 from test_report_records import FEW, material
 
-from experiments import report_effects
-from experiments.interventions import INTERVENTIONS
-from experiments.report_outcome import outcome
-from experiments.report_records import main_grid
+from jaxact.commands.interventions import INTERVENTIONS
 from jaxact.statistics import bootstrap_mean, decompose
+from jaxact.study.page import effects as report_effects
+from jaxact.study.page.outcome import outcome
+from jaxact.study.page.records import main_grid
 
 
 def section(tmp_path, *groups):

@@ -10,11 +10,12 @@ from PIL import Image
 from report_examples import FAILING, record, small_set, study
 from test_report_records import FEW, material
 
-from experiments import report_inside, report_plotly, report_published, report_runs, report_static
-from experiments.report_outcome import outcome
-from experiments.report_records import main_grid
-from experiments.report_shapes import Dots, Figure, Heat, Line, Panel, data_of, jitter
-from jaxact import published
+from jaxact.study import published
+from jaxact.study.page import inside, plotly, runs, static
+from jaxact.study.page import published as report_published
+from jaxact.study.page.outcome import outcome
+from jaxact.study.page.records import main_grid
+from jaxact.study.page.shapes import Dots, Figure, Heat, Line, Panel, data_of, jitter
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +36,10 @@ EVERYTHING = Figure(
 
 
 def test_plotly_accepts_every_panel(small):
-    figures = [report_runs.curves(*small), report_runs.seeds(*small), report_runs.steps(small[1])]
-    figures += [*report_inside.pages(*small), *report_published.repeated().figures, EVERYTHING]
+    figures = [runs.curves(*small), runs.seeds(*small), runs.steps(small[1])]
+    figures += [*inside.pages(*small), *report_published.repeated().figures, EVERYTHING]
     for figure in filter(None, figures):
-        for panel in report_plotly.panels(figure):
+        for panel in plotly.panels(figure):
             coloured = json.dumps(panel, allow_nan=False).replace('"@bad"', '"Reds"').replace('"@spread"', '"Blues"')
             for name in ("c0", "c1", "c2", "c3", "c4", "c5", "muted", "ink"):
                 coloured = coloured.replace(f'"@{name}"', '"#123456"')
@@ -46,17 +47,17 @@ def test_plotly_accepts_every_panel(small):
 
 
 def test_text_is_text_for_plotly():
-    panel = report_plotly.panels(EVERYTHING)[0]
+    panel = plotly.panels(EVERYTHING)[0]
     assert panel["data"][1]["text"] == ["a &lt;b&gt;", "c"]
 
 
 def test_intervals_and_jitter_lie_along_the_right_axis():
-    drawn = report_plotly.panels(EVERYTHING)[0]["data"][1]
+    drawn = plotly.panels(EVERYTHING)[0]["data"][1]
     np.testing.assert_allclose(drawn["error_x"]["array"], [1.0, 2.0])
     np.testing.assert_allclose(drawn["error_x"]["arrayminus"], [0.5, 1.0])
     assert drawn["x"] == [1.0, 2.0] and drawn["y"] != [0.0, 1.0] and np.abs(jitter(DOTS)).max() <= 0.2
     plain = EVERYTHING._replace(panels=[Panel("", "x", "y", [DOTS])])
-    drawn = report_plotly.panels(plain)[0]["data"][0]
+    drawn = plotly.panels(plain)[0]["data"][0]
     assert "error_y" in drawn and drawn["y"] == [0.0, 1.0] and drawn["x"] != [1.0, 2.0]
 
 
@@ -69,7 +70,7 @@ def test_the_data_file_holds_what_is_drawn_without_jitter_and_guides():
 
 
 def test_both_files_are_pictures_and_the_same_each_time():
-    first, second = report_static.draw(EVERYTHING), report_static.draw(EVERYTHING)
+    first, second = static.draw(EVERYTHING), static.draw(EVERYTHING)
     assert first == second and set(first) == {"png", "svg"}
     with Image.open(io.BytesIO(first["png"])) as image:
         assert image.size[0] > 800 and len(image.convert("RGB").getcolors(10_000)) > 5
@@ -78,7 +79,7 @@ def test_both_files_are_pictures_and_the_same_each_time():
 
 def test_the_curves_hold_every_seed_and_the_mean(small):
     grid, found = small
-    panels = {panel.title: panel for panel in report_runs.curves(grid, found).panels}
+    panels = {panel.title: panel for panel in runs.curves(grid, found).panels}
     marks = {mark.label: mark for panel in panels.values() for mark in panel.marks}
     for name, one in grid.records.items():
         accuracy = 100 * one.arrays["test_correct"].sum(2) / 10_000
@@ -91,11 +92,11 @@ def test_the_curves_hold_every_seed_and_the_mean(small):
 
 def test_strips_and_ladder_hold_every_run(small):
     grid, found = small
-    strips = [mark for panel in report_runs.seeds(grid, found).panels for mark in panel.marks if mark.label != "mean"]
+    strips = [mark for panel in runs.seeds(grid, found).panels for mark in panel.marks if mark.label != "mean"]
     assert sorted(x for mark in strips for x in mark.x) == sorted(
         a for row in found.rows.values() for a in row.accuracy
     )
-    ladder = report_runs.steps(found)
+    ladder = runs.steps(found)
     shown = {mark.label: mark for mark in ladder.panels[0].marks if isinstance(mark, Dots)}
     assert {name for name in shown if name.endswith("sigmoid-relu")} == set(FAILING)
     assert shown["relu-sigmoid-relu"].x.tolist() == list(FAILING["relu-sigmoid-relu"])
@@ -107,18 +108,16 @@ def test_strips_and_ladder_hold_every_run(small):
 def test_a_diverged_seed_is_a_cross_and_breaks_its_line(tmp_path):
     grid = main_grid(material(tmp_path, [record(study("relu-relu-relu", **FEW), diverged=(2,))]))
     found = outcome(grid)
-    crosses = [
-        m for p in report_runs.seeds(grid, found).panels for m in p.marks if m.label != "mean" and m.symbol == "x"
-    ]
+    crosses = [m for p in runs.seeds(grid, found).panels for m in p.marks if m.label != "mean" and m.symbol == "x"]
     assert [cross.notes for cross in crosses] == [["seed 2 diverged"]]
-    mean = report_runs.curves(grid, found).panels[0].marks[-1]
+    mean = runs.curves(grid, found).panels[0].marks[-1]
     assert np.isfinite(mean.y).all()  # of the seeds that are left
-    assert report_runs.steps(found) is None
+    assert runs.steps(found) is None
 
 
 def test_health_is_the_mean_over_the_seeds(small):
     grid, found = small
-    panels = report_inside.health(grid, found).panels
+    panels = inside.health(grid, found).panels
     assert len(panels) == 9
     lines = {mark.label: mark for mark in panels[2].marks}
     dead = grid.records["sigmoid-sigmoid-relu"].arrays["probe_dead"][..., -10:]
@@ -133,12 +132,12 @@ def test_health_is_the_mean_over_the_seeds(small):
 def test_a_png_of_few_colours_keeps_those_of_the_marks():
     """Blue and green, and every other pair, stay apart however little of the picture they fill."""
     wide = Heat(np.linspace(0, 100, 64).reshape(8, 8), list("abcdefgh"), list("abcdefgh"), [["9"] * 8] * 8, 0, 100)
-    dots = [Dots([0.0], [0.0], name, name, 1, 12) for name in report_static.INK]
+    dots = [Dots([0.0], [0.0], name, name, 1, 12) for name in static.INK]
     panels = [Panel("", "", "", [mark]) for mark in (*dots, wide, wide._replace(scale="spread"))]
-    drawn = report_static.draw(Figure("colours", "", "", "", panels, 5))["png"]
+    drawn = static.draw(Figure("colours", "", "", "", panels, 5))["png"]
     with Image.open(io.BytesIO(drawn)) as image:
         pixels = np.array(image.convert("RGB")).reshape(-1, 3).astype(int)
-    for name, colour in report_static.INK.items():
+    for name, colour in static.INK.items():
         wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         assert (np.abs(pixels - wanted).max(1) <= 12).sum() > 30, name
 

@@ -5,9 +5,9 @@ import pytest
 from report_examples import record, small_set, study
 from test_report_records import material
 
-from experiments.report_heat import blocks, figures, views, why_not
-from experiments.report_outcome import outcome
-from experiments.report_records import main_grid
+from jaxact.study.page.heat import blocks, figures, views, why_not
+from jaxact.study.page.outcome import outcome
+from jaxact.study.page.records import main_grid
 
 
 def grid_of(tmp_path, made):

@@ -6,8 +6,9 @@ import io
 import pytest
 from report_examples import Page, small_set
 
-from experiments import report, report_static
 from jaxact import records
+from jaxact.commands import report
+from jaxact.study.page import static
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def spectra_csv(name="relu-sigmoid-relu", dataset="mnist", widths=(500, 256, 10)
 
 
 def test_spectra_of_single_layers_are_drawn_from_the_folder_of_jacobian(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(report_static, "draw", lambda figure: {"png": figure.name.encode()})
+    monkeypatch.setattr(static, "draw", lambda figure: {"png": figure.name.encode()})
     (tmp_path / "spectra.csv").write_text(spectra_csv())
     assert report.main([str(folder), "--jacobian", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     page = Page(tmp_path / "out" / "report.html")

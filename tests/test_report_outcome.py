@@ -5,9 +5,9 @@ import pytest
 from report_examples import COUNTS, record, study
 from test_report_records import FEW, material
 
-from experiments import report_outcome
-from experiments.report_outcome import class_counts, laddered, outcome
-from experiments.report_records import main_grid
+from jaxact.study.page import outcome as report_outcome
+from jaxact.study.page.outcome import class_counts, laddered, outcome
+from jaxact.study.page.records import main_grid
 
 
 def judged(tmp_path, *made):

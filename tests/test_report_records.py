@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from report_examples import record, small_set, study
 
-from experiments import report_records
-from experiments.interventions import INTERVENTIONS
-from experiments.report_records import complaints, load, main_grid
 from jaxact import records
+from jaxact.commands.interventions import INTERVENTIONS
+from jaxact.study.page import records as report_records
+from jaxact.study.page.records import complaints, load, main_grid
 
 FEW = {"dataset": "digits", "epochs": 2, "widths": (6, 5, 10)}
 

@@ -14,7 +14,7 @@ import time
 import jax
 import pytest
 
-from experiments import runtime
+from jaxact.execution import runtime
 
 OURS = ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES", "TF_CPP_MIN_LOG_LEVEL", "JAX_COMPILATION_CACHE_DIR")
 

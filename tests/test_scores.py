@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from jaxact import scores
+from jaxact.statistics import scores
 
 CLASSES = 4
 LABELS = st.integers(1, 60).flatmap(

@@ -18,14 +18,8 @@ from coverage_populations import (
     share_covered,
 )
 
-from jaxact.findings import interval, spread
-from jaxact.statistics import (
-    bootstrap_mean,
-    bootstrap_mean_difference,
-    clustered_interval,
-    sd_interval,
-    spearman,
-)
+from jaxact.statistics import bootstrap_mean, bootstrap_mean_difference, clustered_interval, sd_interval, spearman
+from jaxact.study.findings import interval, spread
 
 CONTROLS = [f"{name.rpartition('-')[0]}-selu" for name in FAILING]
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from experiments.table import aligned, counted
+from jaxact.report.table import aligned, counted
 
 
 def test_a_table_is_aligned_first_column_left_the_others_right():
@@ -20,5 +20,5 @@ def test_one_is_singular_and_thousands_are_separated():
 
 
 def test_a_table_needs_no_scientific_package():
-    code = "import sys, experiments.table; sys.exit(bool({'numpy', 'scipy', 'jax'} & set(sys.modules)))"
+    code = "import sys, jaxact.report.table; sys.exit(bool({'numpy', 'scipy', 'jax'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -13,9 +13,10 @@ from record_examples import CONFIG, make
 from tensorboardX import SummaryWriter
 from tensorboardX.proto.event_pb2 import Event
 
-from experiments import grid, tensorboard
 from jaxact import data, records, training
+from jaxact.commands import grid
 from jaxact.config import Config
+from jaxact.execution import tensorboard
 
 ARGV = ["--dataset", "digits", "--widths", "6", "5", "10", "--epochs", "2", "--limit-train", "200", "--lr", "0.1"]
 ARGV += ["--configs", "relu-sigmoid-relu", "tanh-relu-relu"]
@@ -166,7 +167,7 @@ def test_a_missing_package_is_one_line_and_status_2(tmp_path, monkeypatch, capsy
 
 def test_the_ensemble_shows_the_state_it_started_from_and_every_one_after():
     """Against a network initialised from the same seed; the last state is the one its evaluation saw."""
-    from jaxact.ensemble import Ensemble
+    from jaxact.training.ensemble import Ensemble
 
     config = Config(activations=("relu", "tanh"), dataset="digits", widths=(4, 10), epochs=2, limit_train=64)
     digits, seen = data.load("digits", limit_train=64), []

@@ -15,7 +15,7 @@ from jaxact.diagnosis.graph import Graph, trace
 from jaxact.diagnosis.layers import find_layers
 from jaxact.diagnosis.measure import Subject
 from jaxact.diagnosis.refusals import EVALUATION, described, is_flax, refusal
-from jaxact.propagation import nonlinearity
+from jaxact.probes import nonlinearity
 
 COUPLED = 1e-2
 """Outputs of one example, alone and with others, differ by at most this share of the largest: above the rounding of

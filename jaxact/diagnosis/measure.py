@@ -1,6 +1,6 @@
 """What is measured of the gradients of a foreign network: their norms for a loss, and ∂output/∂input.
 
-Functions of a `Subject`, the traced network; gradients are those of `jaxact.propagation`. The units are in
+Functions of a `Subject`, the traced network; gradients are those of `jaxact.probes`. The units are in
 `diagnosis.units`.
 """
 
@@ -12,11 +12,11 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from jaxact import propagation
+from jaxact import probes
 from jaxact.diagnosis.batches import alone, first
 from jaxact.diagnosis.graph import Graph, kinds_within, run_all, size
 from jaxact.diagnosis.layers import Layer
-from jaxact.propagation import Network, Nonlinearity
+from jaxact.probes import Network, Nonlinearity
 
 GAIN_EXAMPLES, PROBES = 16, 8
 JACOBIAN_EXAMPLES, LARGEST_JACOBIAN = 8, 2**24
@@ -39,7 +39,7 @@ class Subject(NamedTuple):
 
 
 def network_of(subject: Subject, leaves: list[Array]) -> Network:
-    """The network of one example, as `jaxact.propagation` takes it; pre-activations keep a leading batch axis of 1."""
+    """The network of one example, as `jaxact.probes` takes it; pre-activations keep a leading batch axis of 1."""
     slots = {layer.name: layer.slot for layer in subject.layers}
 
     def network(x: Any, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
@@ -58,14 +58,14 @@ def with_leaves(leaves: list[Array], indices: list[int], some: list[Array]) -> l
     return every
 
 
-def input_output(subject: Subject, leaves: list[Array], images: Any) -> propagation.Spectrum | None:
+def input_output(subject: Subject, leaves: list[Array], images: Any) -> probes.Spectrum | None:
     """Spectra of ∂output/∂input at some examples; None where `without_jacobian` says why there are none."""
     if without_jacobian(subject, images):
         return None
     network = network_of(subject, leaves)
     backward = not OWN_GRADIENTS.isdisjoint(kinds_within(subject.graph))
 
-    def of_example(x: Any) -> propagation.Spectrum:
+    def of_example(x: Any) -> probes.Spectrum:
         parts, structure = jax.tree.flatten(x)
         vector, restore = ravel_pytree([part for part in parts if _floating(part)])
 
@@ -73,8 +73,8 @@ def input_output(subject: Subject, leaves: list[Array], images: Any) -> propagat
             floating = iter(restore(vector))
             return network(structure.unflatten([next(floating) if _floating(part) else part for part in parts]), {})[0]
 
-        matrix = propagation.jacobian(output, vector, chunk=64, backward=backward)
-        return propagation.spectrum(matrix.reshape(-1, vector.size))
+        matrix = probes.jacobian(output, vector, chunk=64, backward=backward)
+        return probes.spectrum(matrix.reshape(-1, vector.size))
 
     return jax.lax.map(of_example, first(images, JACOBIAN_EXAMPLES))
 
@@ -101,14 +101,14 @@ def loss_gradients(
     images: Any,
     labels: Int[Array, " labels"],
     chunk: int,
-) -> tuple[propagation.Gradients, list[Float[Array, ""]]]:
+) -> tuple[probes.Gradients, list[Float[Array, ""]]]:
     """Gradients of the mean cross-entropy by pre-activations, and the norm of that by each layer's kernel."""
     kernels = sorted({layer.kernel for layer in subject.layers})
 
     def batched(some: list[Array]) -> Network:
-        return propagation.batched(network_of(subject, with_leaves(leaves, kernels, some)))
+        return probes.batched(network_of(subject, with_leaves(leaves, kernels, some)))
 
     some = [leaves[index] for index in kernels]
-    found = propagation.loss_gradients(batched, some, images, labels, chunk=chunk)
-    norm = dict(zip(kernels, propagation.norms(found.params), strict=True))
+    found = probes.loss_gradients(batched, some, images, labels, chunk=chunk)
+    norm = dict(zip(kernels, probes.norms(found.params), strict=True))
     return found, [norm[layer.kernel] for layer in subject.layers]

@@ -1,6 +1,6 @@
 """The units of a foreign network: dead, nearly dead, saturated, and gradients that are NaN or infinite.
 
-Functions of a `Subject`, the traced network; the counts are those of `jaxact.health`.
+Functions of a `Subject`, the traced network; the counts are those of `jaxact.probes`.
 """
 
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxact import health, numerics, propagation
+from jaxact import numerics, probes
 from jaxact.diagnosis import axes
 from jaxact.diagnosis.batches import alone, examples_of, first
 from jaxact.diagnosis.graph import run, run_all, size
@@ -51,7 +51,7 @@ class Health(NamedTuple):
             where there are none, the share in the gradient by its kernel. Of a random combination of the outputs.
     """
 
-    state: health.LayerHealth
+    state: probes.LayerHealth
     broken_gradient: Float[Array, ""]
 
 
@@ -81,14 +81,14 @@ def _value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: 
 def slopes(subject: Subject, leaves: list[Array], images: Any) -> tuple[Slopes, ...]:
     """Search φ' of every layer on the grid, at some examples (a residual shifts it)."""
     near, far = jnp.linspace(-REACH, REACH, POINTS), jnp.linspace(REACH, FAR, FAR_POINTS + 1)[1:]
-    grid, share = jnp.concatenate([near, far, -far]), health.SATURATION_SHARE
+    grid, share = jnp.concatenate([near, far, -far]), probes.SATURATION_SHARE
     middle, half = POINTS // 2, round(0.5 / (2 * REACH / (POINTS - 1)))
 
     def of_example(x: Any) -> tuple[list[Array], list[Array]]:
         values = run_all(subject.graph, leaves, alone(x), {})
 
         def largest(layer: Layer, h: Array) -> Array:
-            slope = propagation.wide(jnp.abs(_value_and_slope(subject, layer, values, h)[1]))
+            slope = probes.wide(jnp.abs(_value_and_slope(subject, layer, values, h)[1]))
             return jnp.where(jnp.isnan(slope), 0, slope).max()
 
         def at(point: Array) -> list[Array]:
@@ -144,26 +144,26 @@ def unit_health(
     for index, layer in enumerate(layers):
         groups.setdefault(size(subject.graph.shapes[layer.slot]) // _units(subject, layer), []).append(index)
 
-    def of_chunk(rows: Any) -> tuple[list[health.UnitCounts], list[Array]]:
+    def of_chunk(rows: Any) -> tuple[list[probes.UnitCounts], list[Array]]:
         reached, broken = _random_gradients(subject, leaves, rows)
         states = jax.vmap(of_example)(rows, reached)
 
-        def count(group: list[int]) -> health.UnitCounts:
+        def count(group: list[int]) -> probes.UnitCounts:
             parts = [[part.reshape(-1, part.shape[-1]) for part in states[index]] for index in group]
             h, value, slope = (jnp.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-            return health.count_states(h, value, slope, health.SATURATION_SHARE)
+            return probes.count_states(h, value, slope, probes.SATURATION_SHARE)
 
         return [count(group) for group in groups.values()], broken
 
-    counts, broken = propagation.sum_over_chunks(of_chunk, images, chunk)
-    split: dict[int, health.UnitCounts] = {}
+    counts, broken = probes.sum_over_chunks(of_chunk, images, chunk)
+    split: dict[int, probes.UnitCounts] = {}
     for group, count in zip(groups.values(), counts, strict=True):
         start = 0
         for index in group:
             own = slice(start, start := start + _units(subject, layers[index]))
-            split[index] = health.UnitCounts(count.cases, *(part[own] for part in count[1:]))
+            split[index] = probes.UnitCounts(count.cases, *(part[own] for part in count[1:]))
     return tuple(
-        Health(health.layer_health(split[index]), broken[index] / examples_of(images)) for index in range(len(layers))
+        Health(probes.layer_health(split[index]), broken[index] / examples_of(images)) for index in range(len(layers))
     )
 
 
@@ -173,7 +173,7 @@ def _units(subject: Subject, layer: Layer) -> int:
 
 def _relative(known: Slopes, slope: Array, counted: bool) -> Array:
     """|φ'| relative to its supremum, 0 where it is too small to learn from; without a supremum 1 where it is not 0."""
-    slope, steepest = propagation.wide(jnp.abs(slope)), propagation.wide(known.steepest)
+    slope, steepest = probes.wide(jnp.abs(slope)), probes.wide(known.steepest)
     alive = (slope != 0).astype(slope.dtype)
     share = jnp.where(steepest > 0, slope / jnp.where(steepest > 0, steepest, 1), alive)
     return jnp.where(known.growing | (not counted), alive, jnp.where(share < DEAD_SLOPE, 0, share))

@@ -1,0 +1,1 @@
+"""The classic questions, each a plan, a measurement and a page."""

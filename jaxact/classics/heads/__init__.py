@@ -1,0 +1,1 @@
+"""Which activation belongs on an output."""

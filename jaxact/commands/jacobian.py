@@ -1,0 +1,155 @@
+"""How signals and gradients pass through a named stack, before and during training, beside mean-field theory.
+
+    python -m experiments.jacobian --config relu-sigmoid-relu                  MNIST, 9 seeds, 2 epochs: 2 minutes
+    python -m experiments.jacobian --config relu-sigmoid-relu relu-relu-relu --epochs 0 --examples 1000
+    python -m experiments.jacobian --config tanh-relu --dataset digits --widths 32 10 --batch-norm all --out DIR
+
+Exact layer, layer-to-layer and input-output Jacobians with their spectra, gradient norms beside the bounds, dead and
+saturated units. Times are for two cores. Writes layers.csv, jacobian.csv, spectra.csv, report.md and three figures.
+Expected of relu-sigmoid-relu: 4 of 10 outputs are dead from the start, while as much gradient reaches layer 1 as in
+relu-centred_sigmoid-relu, which trains. Needs matplotlib: pip install 'jaxact[figures]'.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxact import architectures
+from jaxact.commands.parser import Parser, check_installed, check_memory, check_out, training_numbers
+from jaxact.config import Config, parse_batch_norm, parse_seeds, select, split_name
+from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
+from jaxact.execution import runtime
+from jaxact.study.presets import HIDDEN_WIDTHS, STUDY
+
+MODULE = "experiments.jacobian"
+MOST_EPOCHS = 10_000
+
+
+class Plan(NamedTuple):
+    """What will run.
+
+    Attributes:
+        configs: the configurations; they share everything but the activations.
+        seeds: of every configuration.
+        epochs: passes over the training set, 0 for the state at initialisation alone.
+        examples: training examples at which Jacobians are taken.
+        spec: the facts of the data set.
+        data_dir: where to look for the data, or None.
+        out: folder to write to.
+    """
+
+    configs: list[Config]
+    seeds: tuple[int, ...]
+    epochs: int
+    examples: int
+    spec: Spec
+    data_dir: Path | None
+    out: Path
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Every activation that some configuration uses, in order of first use."""
+        return tuple(dict.fromkeys(name for config in self.configs for name in config.activations))
+
+
+def parser() -> Parser:
+    """The options."""
+    p = Parser.of(MODULE, __doc__)
+    p.add_argument("--config", nargs="+", required=True, metavar="NAME", help="such as relu-sigmoid-relu; several")
+    p.add_argument("--dataset", default="mnist", help="mnist, fashion_mnist, cifar10 or digits (mnist)")
+    p.add_argument("--widths", nargs="+", type=int, metavar="N", help="units per layer (3 layers: 500 256 10)")
+    p.add_argument("--init", default="torch_default", help="lecun_normal, he_normal, … (torch_default)")
+    p.add_argument("--batch-norm", default="none", metavar="LAYERS", help="none, all, last or numbers: 1,3 (none)")
+    p.add_argument("--examples", type=int, default=200, metavar="N", help="training examples for Jacobians (200)")
+    p.add_argument("--seeds", default="9", help="a count or a list such as 0,3,17-25 (9)")
+    p.add_argument("--epochs", type=int, default=2, help="passes over the training set; 0: initialisation alone (2)")
+    p.add_argument("--lr", type=float, default=0.01, help="learning rate of sgd with momentum 0.5 (0.01)")
+    p.add_argument("--limit-train", type=int, metavar="N", help="train on the first N examples only")
+    p.add_argument("--data-dir", help="a folder with the data set's files; otherwise jaxact finds or fetches them")
+    p.add_argument("--out", default="runs/jacobian", help="folder to write to (runs/jacobian)")
+    return p
+
+
+def plan_from(options: argparse.Namespace) -> Plan:
+    """Check the options.
+
+    Raises:
+        ValueError: one line that shows the value, the limit and the remedy.
+    """
+    facts = spec(options.dataset)
+    widths = _widths(options, facts)
+    if not 0 <= options.epochs <= MOST_EPOCHS:
+        raise ValueError(f"--epochs must be from 0 (initialisation alone) to {MOST_EPOCHS}, got {options.epochs}")
+    limit = check_limit(options.limit_train, facts.train_size, "--limit-train")
+    if not 1 <= options.examples <= limit:
+        raise ValueError(f"--examples must be from 1 to the {limit} training examples, got {options.examples}")
+    configs = [
+        Config(
+            activations=activations,
+            dataset=facts.name,
+            widths=widths,
+            batch_norm=parse_batch_norm(options.batch_norm, len(widths)),
+            init=options.init,
+            learning_rate=options.lr,
+            epochs=max(1, options.epochs),
+            limit_train=None if limit == facts.train_size else limit,
+        )
+        for activations in select(options.config, STUDY["activations"], len(widths))
+    ]
+    configs[0].steps_per_epoch(facts.train_size)
+    sizes = architectures.products("mlp", facts.name, widths, configs[0].batch_size)
+    check_memory(training_numbers(sizes), "--widths", " ".join(map(str, widths)))
+    data_dir = check_data_dir(options.data_dir) if options.data_dir is not None else None
+    out = check_out(options.out)
+    return Plan(configs, parse_seeds(options.seeds), options.epochs, options.examples, facts, data_dir, out)
+
+
+def _widths(options: argparse.Namespace, facts: Spec) -> tuple[int, ...]:
+    if options.widths is None:
+        layers = next((len(split_name(name)) for name in options.config if "*" not in name), 3)
+        if layers not in HIDDEN_WIDTHS:
+            raise ValueError(f"{layers} layers have no default widths: give --widths, {layers} numbers")
+        return (*HIDDEN_WIDTHS[layers], facts.classes)
+    if options.widths[-1] != facts.classes:
+        raise ValueError(
+            f"--widths ends in {options.widths[-1]}, {facts.name} has {facts.classes} classes: end them in it"
+        )
+    return tuple(options.widths)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and write.
+
+    Returns:
+        Exit status: 0 done, 2 bad input (nothing written).
+    """
+    p = parser()
+    options = p.parse_args(argv)
+    with p.checked():
+        check_installed(("matplotlib",), "the figures", "figures")
+        plan = plan_from(options)
+        from jaxact import data
+
+        arrays = data.load(plan.spec.name, plan.data_dir, limit_train=plan.configs[0].limit_train)
+    print(f"data: {arrays.source}", flush=True)
+    runtime.configure()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # JAX's SVD runs on SciPy's; devices already fill the cores
+    from jaxact.execution.progress import progress
+    from jaxact.records import write_text
+    from jaxact.study.jacobian import figures as jacobian_figures
+    from jaxact.study.jacobian import findings, measure, report, tables
+
+    with progress(len(plan.configs) * len(plan.seeds) * (plan.epochs + 1), "jacobian") as bar:
+        results = measure.measure(plan, arrays, bar)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    for name, text in tables.tables(results).items():
+        write_text(plan.out / name, text)
+    figures = jacobian_figures.draw(results, plan.out)
+    write_text(plan.out / "report.md", report.report(plan, results, figures, runtime.command(MODULE)))
+    print(f"\n{findings.findings(results)}\n\ntables, report.md and figures are in {plan.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    runtime.run(main)

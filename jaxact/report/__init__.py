@@ -1,0 +1,1 @@
+"""One palette, tables and text, for every figure and page."""

@@ -1,0 +1,1 @@
+"""The 2018 study: published figures, protocols, claims, interventions, evidence and outcome."""

@@ -1,0 +1,1 @@
+"""Jacobians, gradients and unit health through a stack, measured beside theory."""

@@ -1,0 +1,53 @@
+"""The published figures of Nikhil & Mekala (2018) and what is wrong with them."""
+
+from jaxact.study.published.defects import (
+    CifarClaim,
+    DeadClassRange,
+    RunPair,
+    cifar10_claim,
+    compare_runs,
+    dead_class_ranges,
+    distinct_runs,
+    duplicate_runs,
+    independent_runs,
+    layer_effect_p_value,
+    pool_architectures,
+    run_families,
+)
+from jaxact.study.published.tables import (
+    CIFAR10_BATCH_SIZE_IN_TEXT,
+    TABLES,
+    Protocol,
+    PublishedRow,
+    PublishedTable,
+    applied_activations,
+    find_tables,
+    load_rows,
+    load_table,
+    protocol_differences,
+)
+
+__all__ = [
+    "CIFAR10_BATCH_SIZE_IN_TEXT",
+    "TABLES",
+    "CifarClaim",
+    "DeadClassRange",
+    "Protocol",
+    "PublishedRow",
+    "PublishedTable",
+    "RunPair",
+    "applied_activations",
+    "cifar10_claim",
+    "compare_runs",
+    "dead_class_ranges",
+    "distinct_runs",
+    "duplicate_runs",
+    "find_tables",
+    "independent_runs",
+    "layer_effect_p_value",
+    "load_rows",
+    "load_table",
+    "pool_architectures",
+    "protocol_differences",
+    "run_families",
+]
