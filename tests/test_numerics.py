@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import record_examples
-from lenet_examples import CONFIG as LENET
+from oracles import record_examples
+from oracles.lenet_examples import CONFIG as LENET
 
 from jaxact import data, numerics, records, training
 from jaxact.commands import curves, grid, report
