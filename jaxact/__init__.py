@@ -4,21 +4,28 @@ Submodules load on first use, so that `import jaxact` loads neither JAX nor anyt
 """
 
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 __version__ = "0.1.0"
-_MODULES = frozenset(
-    {"activations", "comparison", "config", "data", "functions", "metrics", "ensemble", "models", "published"}
-    | {"claims", "diagnosis", "health", "meanfield", "optimizers", "parallel", "probes", "propagation", "records"}
-    | {"statistics", "training", "architectures", "convolution", "lenet_probes", "lowrank"}
-)
+_MODULES = frozenset(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
 _FUNCTIONS = {"diagnose": "diagnosis"}
+_MOVED = {
+    "catalogue": "activations.catalogue", "functions": "activations.functions", "convolution": "models.convolution",
+    "optimizers": "training.optimizers", "lowrank": "training.lowrank", "ensemble": "training.ensemble",
+    "parallel": "training.parallel", "health": "probes", "propagation": "probes", "lenet_probes": "probes.lenet",
+    "meanfield": "theory", "prediction": "theory.prediction", "scores": "statistics.scores",
+    "calibration": "statistics.calibration", "published": "study.published", "claims": "study.claims",
+    "findings": "study.findings", "comparison": "study.comparison", "depth": "classics.depth",
+    "planar": "classics.planar", "heads": "classics.heads.outputs",
+}  # fmt: skip
+"""Where the modules of version 0.1 are now; `from jaxact import meanfield` goes on working."""
 __all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"jaxact.{name}")
+    if name in _MODULES or name in _MOVED:
+        return import_module(f"jaxact.{_MOVED.get(name, name)}")
     if name in _FUNCTIONS:
         return getattr(import_module(f"jaxact.{_FUNCTIONS[name]}"), name)
     raise AttributeError(f"module 'jaxact' has no attribute {name!r}")

@@ -69,6 +69,11 @@ def centred_sigmoid(x: Point) -> Point:
     return 0.5 * jnp.tanh(0.5 * x)
 
 
+def half_tanh(x: Point) -> Point:
+    """φ(x) = tanh(x/2)/2 = σ(x) − ½, written otherwise than `centred_sigmoid` so that rounding can be told apart."""
+    return jnp.tanh(x / 2) / 2
+
+
 def lecun_tanh(x: Point) -> Point:
     """φ(x) = 1.7159 tanh(2x/3) (LeCun 1989)."""
     return 1.7159 * _tanh(2 / 3 * x)

@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 _TABLE = dict(ENTRIES)
+_MOVED = {"experiments.interventions:half_tanh": "jaxact.activations.functions:half_tanh"}
+"""Functions of version 0.1 that records name where they no longer are."""
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _PARAMETER = r"[A-Za-z_]\w*=[-+.\w]+"
 WRITTEN = rf"(?:{_IMPORT_PATH.pattern}|{NAME.pattern})(?::{_PARAMETER}(?:,{_PARAMETER})*)?"
@@ -178,6 +180,7 @@ def _parse(entry: Activation, text: str) -> dict[str, float]:
 
 def _import(path: str) -> Callable[..., Any]:
     """The function at `package.module:function`."""
+    path = _MOVED.get(path, path)
     module, _, attribute = path.partition(":")
     try:
         loaded = import_module(module)

@@ -77,7 +77,7 @@ class Crew:
     def __init__(self, spec: Spec, processes: int, environment: dict[str, str]) -> None:
         """Start the processes; they build at the same time."""
         command = [sys.executable, "-m", "jaxact.benchmark.worker"]
-        root = Path(__file__).resolve().parent.parent
+        root = Path(__file__).resolve().parents[2]
         self.members: list[tuple[subprocess.Popen[str], IO[str]]] = []
         for rank in range(processes):
             errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")

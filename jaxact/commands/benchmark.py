@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxact.benchmark.rivals import ROWS
 from jaxact.benchmark.task import ACTIVATIONS, BATCH, FEATURES, SHAPES, Spec
-from jaxact.commands.parser import Parser, check_installed, check_memory, check_out, training_numbers
 from jaxact.config import closest, split_name
 from jaxact.data.specs import check_data_dir
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_installed, check_memory, check_out, training_numbers
 
 if TYPE_CHECKING:
     from jaxact.benchmark.measure import Results

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxact.benchmark.task import ACTIVATIONS, WIDTHS
-from jaxact.commands.parser import Parser, check_out
 from jaxact.config import Config
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_out
 from jaxact.report.table import aligned
 
 MODULE = "experiments.benchmark_blocks"

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxact.commands.parser import Parser, check_folder, check_installed, check_out
 from jaxact.config import split_name
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_folder, check_installed, check_out
 from jaxact.records import Record
 from jaxact.records import folders as record_folders
 

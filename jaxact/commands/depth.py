@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxact import activations as catalogue
-from jaxact.commands.parser import Parser, check_installed, check_memory, check_out
 from jaxact.config import INITIALIZERS, closest, parse_seeds
 from jaxact.data.specs import spec
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_installed, check_memory, check_out
 
 MODULE = "experiments.depth"
 PARTS = ("chain", "gradients", "training", "dying")

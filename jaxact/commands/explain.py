@@ -9,10 +9,10 @@ against measured, the interventions, the registered predictions and the audit of
 
 import argparse
 
-from jaxact.commands.parser import Parser, check_folder, check_installed, check_out
 from jaxact.config import Config, parse_seeds
 from jaxact.data.specs import check_limit, spec
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_folder, check_installed, check_out
 
 MODULE = "experiments.explain"
 CONTROLS = ("relu-sigmoid-selu", "tanh-sigmoid-selu", "sigmoid-sigmoid-selu", "selu-sigmoid-selu", "relu-relu-relu")

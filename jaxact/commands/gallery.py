@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from jaxact import activations as catalogue
 from jaxact.classics.gallery.page import FAMILIES, Facts, beside, facts_of, page, short, table_csv
-from jaxact.commands.parser import Parser, check_installed, check_out
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_installed, check_out
 
 if TYPE_CHECKING:
     from jaxact.activations import Activation

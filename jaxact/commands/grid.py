@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxact.commands.parser import Parser
 from jaxact.config import Config
 from jaxact.execution import runtime, stops
+from jaxact.execution.checks import Parser
 from jaxact.study import presets
 from jaxact.study.plan import Plan, make_plans
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxact.commands.parser import Parser, check_path
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_path
 
 MODULE = "experiments.headline"
 SHOWN = (

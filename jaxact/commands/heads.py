@@ -20,9 +20,9 @@ from typing import NamedTuple
 from jaxact import activations as catalogue
 from jaxact import architectures
 from jaxact.classics.heads.tasks import ATTRIBUTES, SHIFTS
-from jaxact.commands.parser import Parser, check_installed, check_memory, check_out, training_numbers
 from jaxact.config import Config, closest, parse_seeds
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_installed, check_memory, check_out, training_numbers
 
 MODULE = "experiments.heads"
 PARTS = ("classification", "regression", "f1")

@@ -9,85 +9,15 @@ the same command goes on where it stopped.
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
 
-from jaxact.commands.parser import Parser, check_folder, check_installed, check_out
 from jaxact.config import Config, closest, parse_seeds, select
 from jaxact.data.specs import check_data_dir, check_limit, spec
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_folder, check_installed, check_out
+from jaxact.study.interventions import FAILING, INTERVENTIONS, STUDY, Study, groups
 from jaxact.study.plan import Plan
 
 MODULE = "experiments.interventions"
-FAILING = ("*-sigmoid-relu",)
-STUDY = ("relu", "tanh", "sigmoid", "selu")
-
-
-class Intervention(NamedTuple):
-    """One change.
-
-    Attributes:
-        text: what is changed.
-        change: unchanged configuration → changed one.
-    """
-
-    text: str
-    change: Callable[[Config], Config]
-
-
-def _swap(old: str, new: str) -> Callable[[Config], Config]:
-    return lambda config: replace(
-        config, activations=tuple(new if name == old else name for name in config.activations)
-    )
-
-
-def _output(name: str) -> Callable[[Config], Config]:
-    return lambda config: replace(config, activations=(*config.activations[:-1], name))
-
-
-def _field(**values: object) -> Callable[[Config], Config]:
-    return lambda config: replace(config, **values)  # pyright: ignore[reportArgumentType]
-
-
-def _last_hidden(factor: float) -> Callable[[Config], Config]:
-    def change(config: Config) -> Config:
-        *before, last, classes = config.widths
-        return replace(config, widths=(*before, max(1, round(last * factor)), classes))
-
-    return change
-
-
-HALF_TANH = "experiments.interventions:half_tanh"
-INTERVENTIONS = {
-    "centred": Intervention("every sigmoid centred: σ(h) − ½", _swap("sigmoid", "centred_sigmoid")),
-    "centred_lecun": Intervention(
-        "every sigmoid centred, weights N(0, 1/fan-in), biases 0: nothing left that all inputs have in common",
-        lambda c: replace(_swap("sigmoid", "centred_sigmoid")(c), init="lecun_normal"),
-    ),
-    "half_tanh": Intervention("every sigmoid → tanh(h/2)/2, which equals σ(h) − ½", _swap("sigmoid", HALF_TANH)),
-    "leaky": Intervention("leaky output, slope 0.01 below 0", _output("leaky_relu")),
-    "linear": Intervention("linear output", _output("identity")),
-    "output_bias": Intervention("1 added to the initial output biases", _field(output_bias=1.0)),
-    "batchnorm_last": Intervention(
-        "batch norm before the output ReLU", lambda c: replace(c, batch_norm=(len(c.widths),))
-    ),
-    "he_normal": Intervention("weights N(0, 2/fan-in), biases 0", _field(init="he_normal")),
-    "lecun_normal": Intervention("weights N(0, 1/fan-in), biases 0", _field(init="lecun_normal")),
-    "orthogonal": Intervention("orthogonal weights, biases 0", _field(init="orthogonal")),
-    "lr_tenth": Intervention("learning rate / 10", lambda c: replace(c, learning_rate=c.learning_rate / 10)),
-    "lr_tenfold": Intervention("learning rate x 10", lambda c: replace(c, learning_rate=c.learning_rate * 10)),
-    "narrow": Intervention("last hidden layer 4 times narrower", _last_hidden(1 / 4)),
-    "wide": Intervention("last hidden layer 4 times wider", _last_hidden(4)),
-}
-
-
-def half_tanh(x):
-    """tanh(x/2)/2 = σ(x) − ½."""
-    import jax.numpy as jnp
-
-    return jnp.tanh(x / 2) / 2
 
 
 def parser() -> Parser:
@@ -108,27 +38,6 @@ def parser() -> Parser:
     p.add_argument("--devices", type=int, help="devices to use (all; on a CPU one per core)")
     p.add_argument("--report-only", action="store_true", help="train nothing, report what is there")
     return p
-
-
-class Study(NamedTuple):
-    """What is to be compared.
-
-    Attributes:
-        base: the unchanged configurations.
-        changed: by intervention, the changed ones in the same order; an intervention that changes nothing of a
-            configuration is left out there (None).
-        seeds: of all of them.
-        out: folder of the records.
-        baseline: where unchanged runs may already be.
-        data_dir: where to look for the data, or None.
-    """
-
-    base: list[Config]
-    changed: dict[str, list[Config | None]]
-    seeds: tuple[int, ...]
-    out: Path
-    baseline: Path | None
-    data_dir: Path | None
 
 
 def make_study(options: argparse.Namespace) -> Study:
@@ -163,16 +72,6 @@ def make_study(options: argparse.Namespace) -> Study:
     data_dir = check_data_dir(options.data_dir) if options.data_dir is not None else None
     out = check_out(options.out)
     return Study(base, changed, parse_seeds(options.seeds), out, baseline, data_dir)
-
-
-def groups(study: Study) -> list[list[Config]]:
-    """All configurations, those of one architecture and protocol together: a group is compiled once."""
-    found: dict[Config, list[Config]] = {}
-    for config in [*study.base, *(c for changed in study.changed.values() for c in changed if c)]:
-        group = found.setdefault(replace(config, activations=("relu",) * len(config.activations)), [])
-        if config not in group:
-            group.append(config)
-    return list(found.values())
 
 
 def main(argv: list[str] | None = None) -> int:

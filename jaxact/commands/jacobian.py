@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxact import architectures
-from jaxact.commands.parser import Parser, check_installed, check_memory, check_out, training_numbers
 from jaxact.config import Config, parse_batch_norm, parse_seeds, select, split_name
 from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_installed, check_memory, check_out, training_numbers
 from jaxact.study.presets import HIDDEN_WIDTHS, STUDY
 
 MODULE = "experiments.jacobian"

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxact.classics.planar import DATASETS, activation
-from jaxact.commands.parser import Parser, check_installed, check_out
 from jaxact.config import closest, parse_seeds
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_installed, check_out
 
 MODULE = "experiments.planar"
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "sigmoid_wrong_derivative")

@@ -17,10 +17,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxact.commands.parser import Parser, check_out
 from jaxact.config import Config, canonical, combinations, split_name
 from jaxact.data.specs import check_data_dir, spec
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_out
 from jaxact.study.presets import HIDDEN_WIDTHS
 from jaxact.theory import text as predict_text
 from jaxact.theory.text import Request

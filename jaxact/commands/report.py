@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxact.commands.parser import Parser, check_folder, check_installed, check_out, check_path
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_folder, check_installed, check_out, check_path
 
 MODULE = "experiments.report"
 NEEDED = ("jinja2", "matplotlib", "plotly")

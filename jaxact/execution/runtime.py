@@ -114,7 +114,7 @@ def _processor() -> str:
 
 def git_commit() -> str | None:
     """The commit of the checkout this file lies in, `+changes` if it has uncommitted ones; None outside a checkout."""
-    here = Path(__file__).resolve().parent.parent
+    here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return None
 

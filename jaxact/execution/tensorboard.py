@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxact import records
-from jaxact.commands.parser import check_out
 from jaxact.config import Config
+from jaxact.execution.checks import check_out
 from jaxact.records import Record
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ class Record(NamedTuple):
     Attributes:
         config: the configuration.
         seeds: [seeds], ascending.
-        arrays: the columns of `jaxact.training.ensemble.History`, those of its probes as `probe_<name>`, seeds as leading axis.
+        arrays: the columns of `jaxact.training.ensemble.History`, those of its probes as `probe_<name>`, seeds as
+            leading axis.
         meta: data source and sizes, and `runs`: one entry per run that added seeds (seeds, versions, device, strategy,
             compile and run seconds, UTC start, git commit).
     """

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxact import records
-from jaxact.commands.interventions import INTERVENTIONS
 from jaxact.config import Config
 from jaxact.records import Record
 from jaxact.records import folders as record_folders
 from jaxact.report.table import aligned
 from jaxact.statistics import Estimate, bootstrap_mean
+from jaxact.study.interventions import INTERVENTIONS
 from jaxact.study.outcome import machines
 
 if TYPE_CHECKING:
-    from jaxact.commands.interventions import Study
+    from jaxact.study.interventions import Study
 
 UNCHANGED = "unchanged"
 COLUMNS = (

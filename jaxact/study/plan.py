@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from jaxact import architectures, records
 from jaxact.activations import names as catalogue_names
-from jaxact.commands.parser import check_file_name, check_memory, check_out, training_numbers
 from jaxact.config import Config, combinations, halves_of, parse_batch_norm, parse_seeds, select
 from jaxact.data.specs import Spec, check_data_dir, check_limit, spec
+from jaxact.execution.checks import check_file_name, check_memory, check_out, training_numbers
 from jaxact.study.presets import CUTS, HIDDEN_WIDTHS, STUDY, SWEPT
 
 STUDY_MOMENTUM = 0.5

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from jaxact import records
-from jaxact.commands import interventions
 from jaxact.config import Config
 from jaxact.records import Record
 from jaxact.records import folders as record_folders
 from jaxact.report.table import aligned
 from jaxact.statistics import spearman
-from jaxact.study import claims, figures, interventions_report, registered
+from jaxact.study import claims, figures, interventions, interventions_report, registered
 from jaxact.study.answer import Evidence, answered, span
 from jaxact.study.evidence import FAILING, RULE, Case, case, judge
 from jaxact.study.outcome import machines
@@ -208,8 +207,8 @@ def _registered(found: Mapping[str, Record], options: argparse.Namespace) -> str
             outcome = registered.evaluate(one["id"], runs, content["seeds"])
         rows.append([one["id"], one["statement"], one["holds"], outcome.verdict, outcome.numbers])
     return (
-        f"## Registered predictions\n\nWritten down on {content['registered']} in jaxact/study/registered.toml (SHA-256 "
-        f"{registered.SHA256[:12]}…), for seeds {min(content['seeds'])} to {max(content['seeds'])}"
+        f"## Registered predictions\n\nWritten down on {content['registered']} in jaxact/study/registered.toml "
+        f"(SHA-256 {registered.SHA256[:12]}…), for seeds {min(content['seeds'])} to {max(content['seeds'])}"
         f"{registered.began([c.record for c in cases.values()], content['seeds'])}. Their text and limits are "
         f"as they were then; where runs are missing, the outcome says so.\n\n{_sentences(rows)}"
     )

@@ -1,4 +1,4 @@
-"""Training of one network from one seed, as pure functions of arrays; `jaxact.training.ensemble` runs many of them at once.
+"""Training of one network from one seed, as pure functions of arrays; `ensemble` runs many of them at once.
 
 A seed's random stream is a function of that seed alone: `numerics.key(seed)`, folded with a constant per purpose, the
 epoch and the step. The same seed therefore starts from the same kernels and sees the same batches in every combination.

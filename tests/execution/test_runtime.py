@@ -91,7 +91,7 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
 
 
 def test_outside_a_checkout_there_is_no_commit(tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "experiments" / "runtime.py"))
+    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "jaxact" / "execution" / "runtime.py"))
     assert runtime.git_commit() is None
 
 
@@ -106,7 +106,7 @@ def test_the_commit_of_a_checkout_and_whether_it_was_changed(tmp_path, monkeypat
             ["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True, text=True
         ).stdout
 
-    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "experiments" / "runtime.py"))
+    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "jaxact" / "execution" / "runtime.py"))
     git("init", "-q")
     assert runtime.git_commit() is None  # no commit yet
     (tmp_path / "file").write_text("one")

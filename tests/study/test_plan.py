@@ -8,8 +8,8 @@ import pytest
 
 from jaxact import activations, data
 from jaxact.commands import grid
-from jaxact.commands.parser import check_out
 from jaxact.execution import runtime
+from jaxact.execution.checks import check_out
 from jaxact.study import presets
 from jaxact.study.plan import Plan
 

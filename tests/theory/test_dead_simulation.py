@@ -3,9 +3,9 @@
 The counts are by `dead_simulation`, in plain NumPy. The bound is that of `prediction.predict`: 10 %, or 0.1 of 10.
 """
 
-from oracles import dead_simulation
 import numpy as np
 import pytest
+from oracles import dead_simulation
 from oracles.dead_simulation import ACTIVATIONS, ALIVE
 
 from jaxact import activations, data

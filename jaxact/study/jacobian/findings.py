@@ -30,6 +30,7 @@ def number(value: float) -> str:
 
 
 def mean_at(quantity: Quantity, time: int, layer: int) -> float:
+    """The mean over seeds of a layer's quantity at one time."""
     return mean_sd(quantity.values[:, time, layer])[1]
 
 
@@ -40,6 +41,7 @@ def _change(quantity: Quantity, layer: int, times: int, factor: float = 1.0) -> 
 
 
 def times_of(measured: Measured) -> int:
+    """How many times were measured, initialisation among them."""
     return measured.look.spectral_norms.shape[1]
 
 

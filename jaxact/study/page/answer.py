@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxact.commands.interventions import INTERVENTIONS
 from jaxact.records import Record
 from jaxact.report.table import counted
 from jaxact.statistics import clopper_pearson
 from jaxact.study import claims
 from jaxact.study.evidence import judge
+from jaxact.study.interventions import INTERVENTIONS
 from jaxact.study.interventions_report import Effect
 from jaxact.study.page.inside import control_of
 from jaxact.study.page.outcome import Outcome, Row, laddered, order

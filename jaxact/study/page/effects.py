@@ -7,12 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxact import records
-from jaxact.commands import interventions
-from jaxact.commands.interventions import Study
 from jaxact.config import Config
 from jaxact.records import Record
 from jaxact.statistics import Decomposition, Estimate, bootstrap_mean, decompose
-from jaxact.study import interventions_report
+from jaxact.study import interventions, interventions_report
+from jaxact.study.interventions import Study
 from jaxact.study.interventions_report import Effect
 from jaxact.study.page.outcome import Outcome
 from jaxact.study.page.records import Grid, Material, interventions_of

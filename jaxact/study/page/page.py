@@ -92,10 +92,10 @@ def page(report: Report, data: dict[str, str]) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    here = files("experiments")
+    here = files("jaxact.study.page")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["inline"] = lambda text: Markup(inline(text))
-    template = environment.from_string((here / "report_page.html.j2").read_text(encoding="utf-8"))
+    template = environment.from_string((here / "page.html.j2").read_text(encoding="utf-8"))
     payload = {
         "limit": report.outcome.limit,
         "figures": {figure.name: plotly.panels(figure) for figure in report.figures},
@@ -108,8 +108,8 @@ def page(report: Report, data: dict[str, str]) -> str:
         provenance=report.provenance, axes=_arrows(*axes(report.grid)), names=set(report.outcome.rows), numeric=numeric,
         symbols={name: Markup(drawn) for name, drawn in SYMBOLS.items()},
         payload=_packed(json.dumps(payload, allow_nan=False, separators=(",", ":"))), plotly=_packed(_library()),
-        css=Markup((here / "report_page.css").read_text(encoding="utf-8")),
-        js=Markup((here / "report_page.js").read_text(encoding="utf-8")),
+        css=Markup((here / "page.css").read_text(encoding="utf-8")),
+        js=Markup((here / "page.js").read_text(encoding="utf-8")),
     )  # fmt: skip
 
 

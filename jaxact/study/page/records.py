@@ -11,12 +11,12 @@ import numpy as np
 
 from jaxact import records
 from jaxact.architectures import combinations as lenets
-from jaxact.commands.interventions import FAILING, INTERVENTIONS, STUDY
 from jaxact.config import Config, select
 from jaxact.data.specs import spec
 from jaxact.records import Record
 from jaxact.records import folders as record_folders
 from jaxact.report.table import counted
+from jaxact.study.interventions import FAILING, INTERVENTIONS, STUDY
 from jaxact.study.outcome import protocol_text
 from jaxact.study.plan import Plan
 
