@@ -158,7 +158,7 @@ def test_all_modules_together_load_neither_tensorflow_nor_plots():
 
 
 def test_every_module_is_an_attribute_and_nothing_else_is():
-    assert set(FOUNDATION) - {"catalogue", "console"} <= set(jaxact.__all__) <= {unit_of(path) for path in LIBRARY}
-    assert set(jaxact.__all__) <= set(dir(jaxact))
+    assert set(jaxact.__all__) == {unit_of(path) for path in LIBRARY} <= set(dir(jaxact))
+    assert jaxact.meanfield is jaxact.theory and jaxact.catalogue.ENTRIES  # names of version 0.1
     with pytest.raises(AttributeError, match="no_such_module"):
         jaxact.no_such_module  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
