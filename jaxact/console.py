@@ -58,6 +58,27 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
+_program: str | None = None
+"""The console script that runs a command, instead of `python -m module`."""
+
+
+def called_as(program: str | None) -> None:
+    """Let messages, help and recorded commands say `program NAME` for `python -m experiments.NAME`."""
+    global _program
+    _program = program
+
+
+def program_of(module: str) -> str:
+    """How a user calls a module: `python -m experiments.grid`, or `jaxact grid`."""
+    return f"{_program} {module.rpartition('.')[2]}" if _program else f"python -m {module}"
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a refusal: the nearest known word, or all of them."""
+    near = get_close_matches(word, known, n=1)
+    return f": did you mean {near[0]}?" if near else f": use one of {', '.join(known)}"
+
+
 class _Help(argparse.HelpFormatter):
     """Descriptions keep their paragraphs and commands, and are wrapped to the terminal."""
 
@@ -94,8 +115,10 @@ class Parser(argparse.ArgumentParser):
 
     @classmethod
     def of(cls, module: str, text: str | None) -> "Parser":
-        """The parser of a script: `python -m module`, described by its docstring."""
-        return cls(prog=f"python -m {module}", description=text)
+        """The parser of a command, described by its docstring."""
+        package = module.rpartition(".")[0]
+        text = text.replace(f"python -m {package}.", f"{_program} ") if text and _program else text
+        return cls(prog=program_of(module), description=text)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Parse, after a look for what argparse would pass on or not explain.

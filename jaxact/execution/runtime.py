@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jaxact.console import one_line, open_streams
+from jaxact.console import one_line, open_streams, program_of
 
 CPU_FLAGS = {"--xla_cpu_multi_thread_eigen": "false"}
 CACHE_LIMIT_BYTES = 1 << 30
@@ -278,4 +278,4 @@ def command(module: str) -> str:
     """The command line as typed, for the records."""
     import shlex
 
-    return f"python -m {module} {shlex.join(sys.argv[1:])}".strip()
+    return f"{program_of(module)} {shlex.join(sys.argv[1:])}".strip()
