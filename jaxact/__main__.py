@@ -32,7 +32,7 @@ def help_text() -> str:
     return (
         f"{__doc__}\ncommands (jaxact COMMAND --help explains one):\n{listing}\n\n"
         "  --version         the version\n"
-        "  --completion SHELL\n                    for bash, zsh or tcsh: jaxact --completion bash >> ~/.bashrc"
+        "  --completion SHELL\n                    for bash, zsh, fish: jaxact --completion bash >> ~/.bashrc"
     )
 
 
@@ -76,7 +76,8 @@ def main(words: list[str] | None = None) -> int:
     p = console.Parser(prog="jaxact")
     if words[0] == "--completion":
         with p.checked():
-            print(completion(" ".join(words[1:])))
+            text = completion(" ".join(words[1:]))
+        print(text)
         return 0
     if words[0] not in NAMES:
         p.error(f"unknown command {words[0]!r}{console.did_you_mean(words[0], NAMES)}")
