@@ -196,7 +196,7 @@ def test_a_worker_answers_line_by_line(data, monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_peak_memory_counts_from_when_it_was_forgotten():
     code = (
-        "import numpy as np; from experiments import benchmark_worker as w; a = np.ones(25_000_000); b = w.peak_bytes()"
+        "import numpy as np; from jaxact.benchmark import worker as w; a = np.ones(25_000_000); b = w.peak_bytes()"
         "\ndel a; w.forget_peak(); c = w.peak_bytes(); a = np.ones(12_500_000); print(b, c, w.peak_bytes())"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
