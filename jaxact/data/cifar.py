@@ -4,8 +4,6 @@ Both forms hold one row of 3,072 bytes per image: 1,024 red, 1,024 green, 1,024 
 Source: Krizhevsky, Learning multiple layers of features from tiny images (2009).
 """
 
-import tarfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from jaxact.data import pickles
+from jaxact.data.bounded import read_tar
 from jaxact.data.raw import Raw, check_labels
 from jaxact.data.specs import Spec
 
@@ -62,12 +61,23 @@ def parse_python(content: bytes, spec: Spec, size: int, where: str) -> Batch:
     pixels, labels = (entries.get(key, entries.get(key.encode())) for key in ("data", "labels"))
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape != (size, spec.features):
         found = f"{pixels.dtype} {list(pixels.shape)}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise ValueError(f"{where}: 'data' is {found}, expected uint8 {[size, spec.features]}")
-    if not isinstance(labels, list) or len(labels) != size or not all(type(label) is int for label in labels):
-        raise ValueError(f"{where}: 'labels' is not a list of {size} integers")
-    classes = np.asarray(labels)
+        raise ValueError(f"{where}: 'data' is {found}, expected uint8 {[size, spec.features]}; take the original file")
+    classes = _integers(labels, size)
+    if classes is None:
+        raise ValueError(f"{where}: 'labels' is not a list of {size} integers; take the original file")
     check_labels(classes, spec, where)
     return pixels, classes.astype(np.uint8)
+
+
+def _integers(labels: Any, size: int) -> np.ndarray | None:
+    """The labels [size], Python's or NumPy's integers in a list, a tuple or an array, or None where they are not."""
+    if isinstance(labels, np.ndarray) and labels.ndim == 1:
+        labels = list(labels)
+    if not isinstance(labels, list | tuple) or len(labels) != size:
+        return None
+    if not all(type(label) is int or isinstance(label, np.integer) for label in labels):
+        return None
+    return np.asarray([int(label) for label in labels], object)  # whatever their size
 
 
 def read_folder(folder: Path, files: tuple[str, ...], spec: Spec) -> Raw:
@@ -99,17 +109,8 @@ def read_folder(folder: Path, files: tuple[str, ...], spec: Spec) -> Raw:
 
 
 def read_archive(archive: Path, files: tuple[str, ...], spec: Spec) -> Raw:
-    """Read the six batches inside a tar archive, in memory; see `read_folder`."""
-    contents: dict[str, bytes] = {}
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                name = member.name.rsplit("/", 1)[-1]
-                if name in files and member.isfile() and name not in contents:
-                    file = tar.extractfile(member)
-                    contents[name] = file.read(_room(spec, files)) if file else b""
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise ValueError(f"{archive}: not a readable .tar.gz archive ({error}); fetch the file again") from None
+    """Read the six batches inside a tar archive, gzipped or not, in memory; see `read_folder`."""
+    contents = read_tar(archive, files, _room(spec, files))
     missing = [name for name in files if name not in contents]
     if missing:
         raise ValueError(f"{archive}: {', '.join(missing)} missing in the archive; it is truncated or another one")

@@ -6,6 +6,7 @@ Layout: two zero bytes, a type byte (0x08, unsigned byte), the number of dimensi
 
 import gzip
 import math
+import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+
+from jaxact.data.bounded import packed_room
 
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -89,6 +92,9 @@ def _read_bytes(path: Path, limit: int) -> bytes:
                 file.seek(0)
                 return file.read(limit)
             file.seek(0)
+            size, most = os.fstat(file.fileno()).st_size, packed_room(limit)
+            if size > most:
+                raise ValueError(f"{path}: its {size:,} gzipped bytes are more than {most:,}; fetch the file again")
             with gzip.open(file) as unpacked:
                 # The limit keeps a gzip bomb out; reading past the end makes gzip check its CRC.
                 return unpacked.read(limit)

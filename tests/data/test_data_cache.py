@@ -73,17 +73,53 @@ def pickled(path):
     np.savez(path, meta=np.array([{}], object))
 
 
+def patched(mark, offset, content):
+    """Overwrite bytes in the last header that begins with `mark`."""
+
+    def patch(path):
+        damaged = bytearray(path.read_bytes())
+        start = damaged.rindex(mark) + offset
+        damaged[start : start + len(content)] = content
+        path.write_bytes(damaged)
+
+    return patch
+
+
+def header(path, text):
+    """Give the text beside the arrays another header, in a zip file that is sound."""
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members["meta.npy"] = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+
+
 DAMAGE = {
     "flipped byte": (flipped_byte, "CRC"),
     "changed pixel": (changed_pixel, "contents differ from their SHA-256"),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:-99]), "zip"),
-    "empty": (lambda path: path.write_bytes(b""), "No data left"),
-    "text": (lambda path: path.write_bytes(b"<html>"), "pickle"),
+    "empty": (lambda path: path.write_bytes(b""), "not a zip"),
+    "text": (lambda path: path.write_bytes(b"<html>"), "not a zip"),
     "other name": (other_meta(name="fashion_mnist"), "it is fashion_mnist of schema 1"),
     "other schema": (other_meta(schema=99), "it is mnist of schema 99"),
     "no digest": (other_meta(sha256=None), "contents differ"),
     "part missing": (without_labels, "train_labels"),
-    "pickled": (pickled, "pickle"),
+    "pickled": (pickled, "allow_pickle"),
+    "text of numbers": (other_meta(source=3), "its source is no text"),
+    "encrypted": (patched(b"PK\x01\x02", 8, b"\x01"), "encrypted"),
+    "unknown method": (patched(b"PK\x01\x02", 10, b"\x63\x00"), "compressed by method 99"),
+    "method that unpacks at once": (patched(b"PK\x01\x02", 10, b"\x0e\x00"), "compressed by method 14"),
+    "version of a later zip": (patched(b"PK\x01\x02", 6, b"\xff"), "zip file version 25.5"),
+    "patched data": (patched(b"PK\x01\x02", 8, b"\x20"), "compressed patched data"),
+    "huge member": (patched(b"PK\x01\x02", 24, b"\x00\x00\x00\x70"), "holds 1,879,048,192 bytes, at most 16,704"),
+    "odd header": (patched(b"\x93NUMPY", 10, b"{(((((((((((((('descr"), "CRC"),
+    "other header": (lambda path: header(path, b"{'descr': ['\n"), "EOF|Cannot parse header"),
+    "huge array": (
+        lambda path: header(path, b"{'descr': '|u1', 'fortran_order': False, 'shape': (4000000000000,)}\n"),
+        "",
+    ),
+    "objects": (lambda path: header(path, b"{'descr': '|O', 'fortran_order': False, 'shape': ()}\n"), "allow_pickle"),
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 from jaxact.data import SPECS, cifar
 from jaxact.data.files import load_raw
 
+LONG = "\u00e9" * 60  # tar's first format has no room for it, the later ones write it into another header
 SPEC = replace(SPECS["cifar10"], train_size=15, test_size=4)
 NAMES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
 
@@ -88,6 +89,46 @@ def test_archives_are_read_without_extracting(tmp_path, name, files, below):
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_an_archive_is_known_by_its_content(tmp_path, mode, form):
+    """A plain tar under the gzipped name, in the three formats of tar, with a folder and other files inside."""
+    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", mode, format=form) as tar:
+        folder = tarfile.TarInfo("cifar-10-batches-bin")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        for name, content in {"readme.html": b"x" * 1024, "batches.meta.txt": b"\xc3\xa9" * 70, **BINARY}.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{LONG}/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    found = load_raw(SPEC, tmp_path)
+    assert found is not None
+    assert_is_example(found[0])
+
+
+LABELS = {
+    "Python's integers": list,
+    "NumPy's integers": lambda labels: [np.int64(label) for label in labels],
+    "mixed integers": lambda labels: [np.uint8(labels[0]), np.int64(labels[1]), *labels[2:]],
+    "a tuple": tuple,
+    "an array": np.array,
+    "an array of bytes": lambda labels: np.array(labels, np.uint8),
+}
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("made", LABELS.values(), ids=LABELS.keys())
+def test_batches_rewritten_by_python_3_give_the_same_data(tmp_path, made, protocol):
+    """As the original ones, and with text instead of bytes as keys, as `encoding="latin1"` leaves them."""
+    for name, content in PYTHON.items():
+        batch = pickle.loads(content)
+        batch = {key.decode(): value for key, value in batch.items()} | {"labels": made(batch[b"labels"])}
+        (tmp_path / name).write_bytes(pickle.dumps(batch, protocol))
+    found = load_raw(SPEC, tmp_path)
+    assert found is not None
+    assert_is_example(found[0])
+
+
 def test_hostile_archive_members_are_neither_followed_nor_written(tmp_path):
     """A link to a file outside and a path that climbs out: the link is no batch, the climbing path is only read."""
     inside = tmp_path / "in"
@@ -126,6 +167,10 @@ DAMAGE = {
     "python label": ("data_batch_2", repickled(labels=[0, -1, 2]), r"label -1 at position 1 is outside 0\.\.9"),
     "python huge label": ("data_batch_2", repickled(labels=[0, 1, 10**30]), "label 10+ at position 2"),
     "python labels": ("data_batch_2", repickled(labels=[0, "a", 2]), "'labels' is not a list of 3 integers"),
+    "python float labels": ("data_batch_2", repickled(labels=[0, 1.0, 2]), "'labels' is not a list of 3 integers"),
+    "python label table": ("data_batch_2", repickled(labels=np.zeros((3, 1), int)), "not a list of 3 integers"),
+    "python NumPy label": ("data_batch_2", repickled(labels=[np.int64(-1)] * 3), "label -1 at position 0 is outside"),
+    "python boolean labels": ("data_batch_2", repickled(labels=[True, False, True]), "not a list of 3 integers"),
     "python fewer": ("data_batch_2", repickled(labels=[0, 1]), "'labels' is not a list of 3 integers"),
     "python code": ("data_batch_2", pickle.dumps(print), "asks for builtins.print"),
 }

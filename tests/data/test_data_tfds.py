@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damaged_files import damaged
 
 from jaxact.data import SPECS, idx, tfds
 from jaxact.data.files import load_raw as load_files
-from jaxact.data.raw import ORIGINALS, Raw, digests
+from jaxact.data.raw import ORIGINALS, Raw, check_raw, digests
 from jaxact.data.tfds_folder import _original_order, _records, find_prepared, read_prepared
 
 MNIST = replace(SPECS["mnist"], train_size=60, test_size=20)
@@ -149,10 +150,23 @@ def test_tfrecord_folders_are_read_too(prepared, tmp_path):
     description.write_text(description.read_text().replace('"array_record"', '"tfrecord"'))
     for array, expected in zip(read_prepared(folder, spec), raw, strict=True):
         np.testing.assert_array_equal(array, expected)
-    cut = next(folder.glob("*test*"))
-    cut.write_bytes(cut.read_bytes()[:-10])
-    with pytest.raises(ValueError, match="not a readable TFDS folder .*is truncated"):
-        read_prepared(folder, spec)
+    records = next(folder.glob("*test*"))
+    whole = records.read_bytes()
+    for content, reason in (
+        (whole[:-10], "is truncated"),
+        (whole + b"123", "is truncated"),
+        (struct.pack("<Q", 1 << 62) + whole[8:], "has a record of 4,611,686,018,427,387,904 bytes, at most 65,536"),
+    ):
+        records.write_bytes(content)
+        with pytest.raises(ValueError, match=f"not a readable TFDS folder .*{reason}"):
+            read_prepared(folder, spec)
+    rng = np.random.default_rng(6)
+    for _ in range(20):
+        records.write_bytes(damaged(whole, rng))
+        try:
+            check_raw(read_prepared(folder, spec), spec, "folder")
+        except ValueError as error:
+            assert str(error).isprintable()
 
 
 def other_format(folder):
@@ -167,7 +181,29 @@ def fewer(folder):
     path.write_text(json.dumps(content))
 
 
+def long_description(folder):
+    (folder / "label.labels.txt").write_bytes(b"x" * ((1 << 20) + 1))
+
+
+def feature_of(module, key="pythonClassName"):
+    def change(folder):
+        path = folder / "features.json"
+        text = path.read_text().replace("tensorflow_datasets.core.features.image_feature", module)
+        path.write_text(text.replace('"pythonClassName"', f'"{key}"'))
+
+    return change
+
+
 DAMAGE = {
+    "description too long": long_description,
+    "feature of another module": feature_of("module_of_a_file"),
+    "feature under the other name": feature_of("module_of_a_file", "python_class_name"),
+    "feature in the old form": lambda folder: (folder / "features.json").write_text(
+        '{"type": "module_of_a_file.Image", "content": {}}'
+    ),
+    "feature in a text": lambda folder: (folder / "features.json").write_text(
+        '{"type": "tensorflow_datasets.core.features.features_dict.FeaturesDict", "content": "{}"}'
+    ),
     "description not JSON": lambda folder: (folder / "dataset_info.json").write_text("no"),
     "features missing": lambda folder: (folder / "features.json").unlink(),
     "records missing": lambda folder: next(folder.glob("*test*record*")).unlink(),
@@ -178,7 +214,10 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_a_damaged_folder_is_refused_in_one_line(prepared, tmp_path, damage):
+def test_a_damaged_folder_is_refused_in_one_line(prepared, tmp_path, monkeypatch, damage):
+    """Nor is a module imported that the folder names."""
+    (tmp_path / "module_of_a_file.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(tmp_path)
     folder = copy_of(prepared, tmp_path)
     damage(folder)
     with pytest.raises(ValueError, match=f"{folder}: not a readable TFDS folder") as caught:
