@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from damaged_files import damaged
+from oracles.damaged_files import damaged
 
 from jaxact.data import SPECS, cache, cifar, idx, mnist_wheel
 from jaxact.data.bounded import read_zip
