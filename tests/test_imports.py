@@ -146,10 +146,9 @@ def test_import_jaxact_loads_nothing_slow():
 
 
 def test_what_input_checks_and_tables_need_loads_without_jax():
-    code = "from jaxact import activations, comparison, config, data, meanfield, published, records, statistics"
-    loaded = loaded_by(
-        f"{code}\nfrom experiments import grid\nfrom jaxact.execution import progress, runtime\nfrom jaxact.study import outcome, plan, presets"
-    )
+    code = "from jaxact import activations, config, data, records, statistics, theory\n"
+    code += "from jaxact.commands import grid\nfrom jaxact.execution import progress, runtime\n"
+    loaded = loaded_by(code + "from jaxact.study import comparison, outcome, plan, presets, published")
     assert "scipy" in loaded and not loaded & SLOW
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damaged_files import damaged
+from oracles.damaged_files import damaged
 
 from jaxact.data import SPECS, idx, tfds
 from jaxact.data.files import load_raw as load_files
