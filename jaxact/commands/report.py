@@ -16,7 +16,7 @@ from jaxact.execution import runtime
 from jaxact.execution.checks import Parser, check_folder, check_installed, check_out, check_path
 
 MODULE = "experiments.report"
-NEEDED = ("jinja2", "matplotlib", "plotly")
+from jaxact.study.page import NEEDED
 
 
 def parser() -> Parser:

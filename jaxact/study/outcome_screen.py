@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxact.commands.report import NEEDED
 from jaxact.records import Record
 from jaxact.report.table import counted
 from jaxact.study.outcome import MOST_NAMES, compare_published, protocol_text, ranked_row
+from jaxact.study.page import NEEDED
 from jaxact.study.page.outcome import failed_runs, has_theory, limit_of, mostly_fails
 from jaxact.study.plan import Plan
 
