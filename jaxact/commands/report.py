@@ -14,9 +14,9 @@ from pathlib import Path
 
 from jaxact.execution import runtime
 from jaxact.execution.checks import Parser, check_folder, check_installed, check_out, check_path
+from jaxact.study.page import NEEDED
 
 MODULE = "experiments.report"
-from jaxact.study.page import NEEDED
 
 
 def parser() -> Parser:
