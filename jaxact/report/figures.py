@@ -81,3 +81,10 @@ def save(figure: Figure, path: Path, *, dpi: float = DPI, colours: int | None = 
 
     with Image.open(drawn) as image:
         image.convert("RGB").quantize(colours).save(path, optimize=True)
+
+
+def swatch(colour: str, alpha: float = 1.0) -> Any:
+    """A patch of colour, to stand in a legend for what has no entry of its own."""
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((0, 0), 1, 1, color=colour, alpha=alpha)

@@ -10,10 +10,8 @@ from jaxtyping import Float
 
 from jaxact import activations as catalogue
 from jaxact import theory as mf
+from jaxact.classics.depth.plan import INITS
 from jaxact.config import closest
-
-INITS = (*mf.INITIALISERS, "critical")
-"""Initialisers of a stack: the named ones, and the edge of chaos of its activation."""
 
 _CRITICAL_Q = 2.0 ** np.arange(11)
 _FIXED = 1e-6
