@@ -120,13 +120,13 @@ def test_the_jitted_loop_ends_at_numpys_weights(data, monkeypatch):
     weights = [(np.float64(layer["kernel"]), np.float64(layer["bias"])) for layer in layers]
     velocity = [tuple(np.zeros_like(w) for w in pair) for pair in weights]
     images, labels = data.data()
-    for rows in np.random.default_rng(0).permutation(64).reshape(2, 32):
-        inputs, hs = [images[rows].astype(float)], []
+    for batch in np.random.default_rng(0).permutation(64).reshape(2, 32):
+        inputs, hs = [images[batch].astype(float)], []
         for kernel, bias in weights:
             hs.append(inputs[-1] @ kernel + bias)
             inputs.append(np.maximum(hs[-1], 0))
         p = np.exp(inputs[-1] - inputs[-1].max(1, keepdims=True))
-        delta = (p / p.sum(1, keepdims=True) - np.eye(10)[labels[rows]]) / 32
+        delta = (p / p.sum(1, keepdims=True) - np.eye(10)[labels[batch]]) / 32
         for i in (2, 1, 0):
             delta = delta * (hs[i] > 0)
             gradient = inputs[i].T @ delta, delta.sum(0)
