@@ -18,7 +18,7 @@ _MOVED = {
     "parallel": "training.parallel", "health": "probes", "propagation": "probes", "lenet_probes": "probes.lenet",
     "meanfield": "theory", "prediction": "theory.prediction", "scores": "statistics.scores",
     "calibration": "statistics.calibration", "published": "study.published", "claims": "study.claims",
-    "findings": "study.findings", "comparison": "study.comparison", "depth": "classics.depth",
+    "findings": "study.findings", "comparison": "study.comparison", "depth": "classics.depth.library",
     "planar": "classics.planar", "heads": "classics.heads.outputs",
 }  # fmt: skip
 """Where the modules of version 0.1 are now; `from jaxact import meanfield` goes on working."""

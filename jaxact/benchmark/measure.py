@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from jaxact.benchmark.rivals import NO_TORCH, ROWS, SINGLE_THREAD
+from jaxact.benchmark.rows import NO_TORCH, ROWS, SINGLE_THREAD
 from jaxact.benchmark.task import Spec
 from jaxact.execution import runtime
 

@@ -1,41 +1,23 @@
 """The floor of `experiments.benchmark`: a model-step's matrix products alone, and the best rate of any such product."""
 
-import math
 import time
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import jax
 import numpy as np
+from scipy.linalg import get_blas_funcs
 
-from jaxact.benchmark.task import BATCH, SHAPES, Made, Repeat, Spec
+from jaxact.benchmark.task import Made, Repeat, Spec, products, step_flops
 
 SIZES = (256, 512, 1024)
 SLICE_SECONDS = 0.04
 
 
-def products() -> list[tuple[int, int, int, bool, bool]]:
-    """The matrix products of one model-step as (rows, inner, columns, left transposed, right transposed).
-
-    Forward x W, weight gradient xᵀ δ, input gradient δ Wᵀ; the first layer has no input gradient.
-    """
-    shapes = []
-    for layer, (a, b) in enumerate(SHAPES):
-        shapes += [(BATCH, a, b, False, False), (a, BATCH, b, True, False)]
-        shapes += [(BATCH, b, a, False, True)] if layer else []
-    return shapes
-
-
-def step_flops() -> int:
-    """Floating point operations of the products of one model-step, 2 · rows · inner · columns each."""
-    return sum(2 * math.prod(product[:3]) for product in products())
-
-
 def _multipliers() -> dict[str, Callable[[Any, Any], Callable[[], Any]]]:
     """By library: (left, right) float32 arrays, possibly transposed views → a function that multiplies them."""
-    from scipy.linalg import get_blas_funcs
-
     sgemm: Any = get_blas_funcs("gemm", dtype=np.float32)
 
     def with_numpy(left: np.ndarray, right: np.ndarray) -> Callable[[], Any]:
@@ -48,8 +30,6 @@ def _multipliers() -> dict[str, Callable[[Any, Any], Callable[[], Any]]]:
         a, b, flips = right.T, left.T, (not right.flags.c_contiguous, not left.flags.c_contiguous)
         a, b = (x.T if flip else x for x, flip in zip((a, b), flips, strict=True))
         return lambda: sgemm(1.0, a, b, c=out, trans_a=flips[0], trans_b=flips[1], overwrite_c=True)
-
-    import jax
 
     multiplied = jax.jit(lambda left, right: left @ right)
     transposed = jax.jit(lambda left, right: left.T @ right)

@@ -6,13 +6,14 @@ from statistics import median
 from typing import Any
 
 from jaxact.benchmark.measure import Measured, Point, Results
-from jaxact.benchmark.products import step_flops
-from jaxact.benchmark.rivals import ROWS
-from jaxact.benchmark.task import BATCH, WIDTHS, state_bytes
+from jaxact.benchmark.rows import ROWS
+from jaxact.benchmark.task import BATCH, WIDTHS, state_bytes, step_flops
+from jaxact.report.figures import figure, save
+from jaxact.report.markdown import document, environment_list, image
+from jaxact.report.palette import BLACK, BLUE, GREEN, PURPLE, VERMILION
 from jaxact.report.table import aligned
 
-COLOUR, SECOND = "#0072B2", "#D55E00"
-REFERENCES = {"torch": "#D55E00", "torch-per-core": "#CC79A7", "loop": "#009E73", "floor": "#000000"}
+REFERENCES = {"torch": VERMILION, "torch-per-core": PURPLE, "loop": GREEN, "floor": BLACK}
 MOST_COLD, MOST_DRIFT, MOST_OTHERS = 10.0, 0.15, 0.1
 FLAT_FROM, FLAT_TO = 8, 128
 TARGETS = (
@@ -184,7 +185,7 @@ def as_json(results: Results, facts: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def report(results: Results, facts: dict[str, Any], figure: str | None) -> str:
+def report(results: Results, facts: dict[str, Any], file: str | None) -> str:
     """The Markdown report."""
     p = facts["protocol"]
     shape = "-".join(map(str, WIDTHS))
@@ -202,10 +203,9 @@ def report(results: Results, facts: dict[str, Any], figure: str | None) -> str:
         "library at hand (NumPy, SciPy, XLA, PyTorch) with one single-threaded process per core; the row above it "
         "multiplies the model-step's own matrices that way.",
     ]
-    if figure:
-        text.append(f"![throughput and memory against the number of seeds]({figure})")
-    lines = "\n".join(f"- {name}: {value}" for name, value in facts["environment"].items())
-    return "\n\n".join([*text, f"## Environment\n\n{lines}"]) + "\n"
+    if file:
+        text.append(image(file, "throughput and memory against the number of seeds"))
+    return document(*text, f"## Environment\n\n{environment_list(facts['environment'])}")
 
 
 def draw(path: Path, results: Results) -> bool:
@@ -213,14 +213,13 @@ def draw(path: Path, results: Results) -> bool:
     ran = [point for point in results.sweep if point.measured.samples]
     if not ran:
         return False
-    from jaxact.classics.gallery.figures import pyplot
-
-    figure, (left, right) = pyplot().subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+    drawn = figure(10, 4.4)
+    left, right = drawn.subplots(1, 2)
     seeds, taken = [point.seeds for point in ran], [times(point.measured) for point in ran]
     middle = [1e3 / median(t) for t in taken]
     spread = [[m - 1e3 / max(t), 1e3 / min(t) - m] for m, t in zip(middle, taken, strict=True)]
     left.errorbar(
-        seeds, middle, list(zip(*spread, strict=True)), color=COLOUR, marker="o", capsize=3, label="jaxact, one call"
+        seeds, middle, list(zip(*spread, strict=True)), color=BLUE, marker="o", capsize=3, label="jaxact, one call"
     )
     for name, colour in REFERENCES.items():
         if _ran(results.rows, name):
@@ -231,9 +230,9 @@ def draw(path: Path, results: Results) -> bool:
     peaks = [peak for point in ran if (peak := peak_mb(point)) is not None]
     if len(peaks) == len(ran):
         need = state_bytes() / 1e6
-        right.plot(seeds, peaks, "o-", color=COLOUR, label="measured")
+        right.plot(seeds, peaks, "o-", color=BLUE, label="measured")
         needed = [peaks[0] + need * (n - seeds[0]) for n in seeds]
-        right.plot(seeds, needed, "--", color=SECOND, label="first point + parameters and momentum")
+        right.plot(seeds, needed, "--", color=VERMILION, label="first point + parameters and momentum")
         right.legend(fontsize=8)
     right.set(xlabel="seeds", ylabel="MB", title="Peak resident memory of the process", ylim=(0, None))
     for axes in (left, right):
@@ -241,7 +240,6 @@ def draw(path: Path, results: Results) -> bool:
         axes.set_xticks(seeds, [str(n) for n in seeds])
         axes.grid(alpha=0.3)
     handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
-    figure.savefig(path, dpi=110)
-    pyplot().close(figure)
+    drawn.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+    save(drawn, path)
     return True

@@ -1,5 +1,7 @@
 """The task that `experiments.benchmark` gives its processes, and what they answer."""
 
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +22,7 @@ class Spec(NamedTuple):
     """One worker's task.
 
     Attributes:
-        row: key of `jaxact.benchmark.rivals.ROWS`, or of `jaxact.benchmark.worker.PROBES`.
+        row: key of `jaxact.benchmark.rows.ROWS` or `UNLISTED`.
         folder: where `images.npy` and `labels.npy` lie: steps · 32 examples, one pass over which is a repeat.
         steps: optimiser steps of one network in a repeat.
         seeds: networks of the jaxact rows.
@@ -65,6 +67,30 @@ class Repeat(NamedTuple):
 def state_bytes() -> int:
     """What one network in training must keep, float32: its weights and biases, and the momentum of each."""
     return 2 * 4 * sum((inputs + 1) * outputs for inputs, outputs in SHAPES)
+
+
+def timed(work: Callable[[], None], model_steps: int) -> Repeat:
+    """Time one repeat."""
+    start, cpu = time.monotonic(), time.process_time()
+    work()
+    return Repeat(start, time.monotonic(), time.process_time() - cpu, model_steps)
+
+
+def products() -> list[tuple[int, int, int, bool, bool]]:
+    """The matrix products of one model-step as (rows, inner, columns, left transposed, right transposed).
+
+    Forward x W, weight gradient xᵀ δ, input gradient δ Wᵀ; the first layer has no input gradient.
+    """
+    shapes = []
+    for layer, (a, b) in enumerate(SHAPES):
+        shapes += [(BATCH, a, b, False, False), (a, BATCH, b, True, False)]
+        shapes += [(BATCH, b, a, False, True)] if layer else []
+    return shapes
+
+
+def step_flops() -> int:
+    """Floating point operations of the products of one model-step, 2 · rows · inner · columns each."""
+    return sum(2 * math.prod(product[:3]) for product in products())
 
 
 Runner = Callable[[], Repeat]

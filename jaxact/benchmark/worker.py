@@ -10,37 +10,22 @@ import os
 import sys
 import time
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TextIO
 
-from jaxact.benchmark import rivals
-from jaxact.benchmark.task import ACTIVATIONS, FEATURES, Made, Repeat, Spec
-
-GRID_EXAMPLES = 60_000, 10_000
-
-
-def grid_programs(spec: Spec) -> Made:
-    """Compile what `experiments.grid` compiles for MNIST, at its sizes, on blank data; there is nothing to repeat."""
-    import numpy as np
-
-    from jaxact.execution import runtime
-
-    runtime.configure()
-    from jaxact.data import Dataset
-    from jaxact.training.ensemble import Ensemble
-
-    train, test = ((np.zeros((n, FEATURES), np.float32), np.zeros(n, np.int32)) for n in GRID_EXAMPLES)
-    machine = Ensemble(spec.config(), ACTIVATIONS, Dataset(*train, *test, "blank"))
-    now = time.monotonic()
-    return lambda: Repeat(now, now, 0.0, 0), {"compile_seconds": machine.compile_seconds}
+from jaxact.benchmark.rows import ROWS, UNLISTED, Row
+from jaxact.benchmark.task import Spec
+from jaxact.execution import runtime
 
 
-def one_call(spec: Spec) -> Made:
-    """All seeds in one call of the engine, whose state then lies in memory at once."""
-    return rivals.jaxact(spec, "auto", size=spec.seeds)
-
-
-PROBES = {"compile": grid_programs, "sweep": one_call}
-"""Besides the rows: what else a worker can build."""
+def prepare(row: Row) -> None:
+    """Set the environment of a row, before what it runs is loaded: JAX reads it on import."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if row.threads:
+        os.environ["JAX_NUM_CPU_DEVICES"] = "1"
+        if "xla_cpu_multi_thread_eigen" not in flags:
+            os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=true {flags}".strip()  # XLA's default
+    runtime.configure(row.devices)
 
 
 def forget_peak() -> None:
@@ -71,9 +56,10 @@ def serve(lines: TextIO, answers: TextIO) -> None:
     """Build, answer with what was built, then one repeat per line."""
     values = json.loads(lines.readline())
     spec = Spec(**values | {"activations": tuple(values["activations"])})
-    make = PROBES.get(spec.row) or rivals.ROWS[spec.row].make
+    row = (ROWS | UNLISTED)[spec.row]
     started = time.monotonic()
-    runner, info = make(spec)
+    prepare(row)
+    runner, info = resolve_name(row.make)(spec, **row.options)
     forget_peak()
     ready = {"info": info | {"ready_seconds": time.monotonic() - started}}
     print(json.dumps(ready), file=answers, flush=True)

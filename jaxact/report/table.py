@@ -1,6 +1,10 @@
-"""Text for tables and sentences: aligned Markdown, and a number with its noun."""
+"""Tables and numbers as text: aligned Markdown, CSV, a number with its noun."""
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -12,6 +16,29 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
         for row in (rows[0], rule, *rows[1:])
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def csv_text(rows: Iterable[Sequence[Any]], digits: int | None = None) -> str:
+    r"""Rows as CSV: line ends are \n, and a value that is None is empty.
+
+    Args:
+        rows: the header first.
+        digits: significant digits of numbers with a fraction; None writes them in full.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in rows:
+        writer.writerow(row if digits is None else [_shortened(value, digits) for value in row])
+    return text.getvalue()
+
+
+def _shortened(value: Any, digits: int) -> Any:
+    return f"{value:.{digits}g}" if isinstance(value, Real) and not isinstance(value, Integral) else value
+
+
+def tidy_csv(rows: Sequence[Mapping[str, Any]], digits: int | None = None) -> str:
+    """Rows of one set of columns as `csv_text`, the names of the first row's columns as header."""
+    return csv_text([tuple(rows[0]), *(tuple(row.values()) for row in rows)], digits)
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,16 +1,19 @@
 """`experiments.benchmark`: its rows against NumPy and counts, its arithmetic by hand, and as a user runs it."""
 
+import inspect
 import io
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
 
-from jaxact.benchmark import measure, products, rivals, task, worker
+from jaxact.benchmark import measure, products, rows, task, with_jax, with_torch, worker
 from jaxact.benchmark.measure import Sample
 from jaxact.commands import benchmark as script
 
@@ -28,8 +31,8 @@ def data(tmp_path):
 
 def test_operations_of_a_model_step_by_hand():
     weights = [784 * 500, 500 * 256, 256 * 10]
-    assert products.step_flops() == 2 * 32 * (2 * weights[0] + 3 * weights[1] + 3 * weights[2])
-    assert len(products.products()) == 8
+    assert task.step_flops() == 2 * 32 * (2 * weights[0] + 3 * weights[1] + 3 * weights[2])
+    assert len(task.products()) == 8
 
 
 def test_state_is_parameters_and_momentum_of_the_network_that_trains(data):
@@ -67,7 +70,7 @@ def test_rates_count_calls_per_second(monkeypatch):
 def test_rates_of_square_products_are_in_model_steps(data, monkeypatch):
     monkeypatch.setattr(products, "_rate", lambda work: 10.0)
     rates = products.sgemm_rates(data, own_shapes=False)[0]().rates
-    assert rates["numpy 512"] == pytest.approx(10 * 2 * 512**3 / products.step_flops())
+    assert rates["numpy 512"] == pytest.approx(10 * 2 * 512**3 / task.step_flops())
     own = products.sgemm_rates(data, own_shapes=True)[0]().rates
     assert own["numpy"] == 10 and set(own) == {name.split()[0] for name in rates}
 
@@ -81,7 +84,7 @@ def test_torch_trains_every_example_once_with_the_studys_sgd(data, monkeypatch, 
     entropy = torch.nn.functional.cross_entropy
     monkeypatch.setattr(torch.nn.functional, "cross_entropy", lambda z, y: seen.append((z, y)) or entropy(z, y))
     monkeypatch.setattr(torch.optim, "SGD", lambda *a, **k: optimizers.append(built(*a, **k)) or optimizers[-1])
-    run, info = rivals.torch_eager(data, loader=loader)
+    run, info = with_torch.eager(data, loader=loader)
     repeat = run()
     assert repeat.model_steps == len(seen) == 2 and repeat.end > repeat.start and repeat.cpu > 0
     labels = np.load(Path(data.folder) / "labels.npy")
@@ -97,11 +100,7 @@ def test_the_jitted_loop_ends_at_numpys_weights(data, monkeypatch):
     import jax
 
     from jaxact import training
-    from jaxact.execution import runtime
 
-    monkeypatch.setattr(runtime, "configure", lambda *_, **__: None)
-    for name in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES"):
-        monkeypatch.setenv(name, "")
     monkeypatch.setattr(task, "WIDTHS", (8, 6, 10))
     rng, shapes = np.random.default_rng(2), [(784, 8), (8, 6), (6, 10)]
     params = {
@@ -114,20 +113,20 @@ def test_the_jitted_loop_ends_at_numpys_weights(data, monkeypatch):
     monkeypatch.setattr(training, "make_program", lambda *_: program)
     kept, ready = [], jax.block_until_ready
     monkeypatch.setattr(jax, "block_until_ready", lambda x: kept.append(jax.tree.map(np.array, ready(x))) or x)
-    run, _ = rivals.jitted_loop(data._replace(activations=("relu", "relu", "relu")))
+    run, _ = with_jax.jitted_loop(data._replace(activations=("relu", "relu", "relu")))
     assert run().model_steps == 2
     first, last = kept[0], kept[-1]
     layers = [first.params[f"dense{i}"] for i in (1, 2, 3)]
     weights = [(np.float64(layer["kernel"]), np.float64(layer["bias"])) for layer in layers]
     velocity = [tuple(np.zeros_like(w) for w in pair) for pair in weights]
     images, labels = data.data()
-    for rows in np.random.default_rng(0).permutation(64).reshape(2, 32):
-        inputs, hs = [images[rows].astype(float)], []
+    for batch in np.random.default_rng(0).permutation(64).reshape(2, 32):
+        inputs, hs = [images[batch].astype(float)], []
         for kernel, bias in weights:
             hs.append(inputs[-1] @ kernel + bias)
             inputs.append(np.maximum(hs[-1], 0))
         p = np.exp(inputs[-1] - inputs[-1].max(1, keepdims=True))
-        delta = (p / p.sum(1, keepdims=True) - np.eye(10)[labels[rows]]) / 32
+        delta = (p / p.sum(1, keepdims=True) - np.eye(10)[labels[batch]]) / 32
         for i in (2, 1, 0):
             delta = delta * (hs[i] > 0)
             gradient = inputs[i].T @ delta, delta.sum(0)
@@ -161,13 +160,11 @@ class Machine:
     [("auto", [[0, 1], [2]]), ("map", [[0, 1], [2]]), ("vmap", [[0, 1, 2]]), ("one", [[0, 1, 2]])],
 )
 def test_jaxact_rows_make_the_grids_calls_and_the_sweep_one(data, monkeypatch, strategy, calls):
-    from jaxact.execution import runtime
     from jaxact.training import ensemble
 
-    monkeypatch.setattr(runtime, "configure", lambda *_, **__: None)
     monkeypatch.setattr(ensemble, "Ensemble", Machine)
     monkeypatch.setattr(Machine, "asked", [])
-    run, info = worker.one_call(data) if strategy == "one" else rivals.jaxact(data, strategy)
+    run, info = with_jax.one_call(data) if strategy == "one" else with_jax.ensemble_calls(data, strategy)
     assert run().model_steps == 2 * 3 and Machine.asked == calls
     assert info["compile_seconds"] == 1.5 and info["strategy"] == {"vmap": "vmap"}.get(strategy, "map")
 
@@ -184,13 +181,38 @@ def test_processes_of_a_row_count_as_one_machine():
 
 def test_a_worker_answers_line_by_line(data, monkeypatch):
     repeat = task.Repeat(1.0, 2.0, 0.5, 4)
-    row = rivals.Row("x", lambda spec: (lambda: repeat, {"asked": spec.activations}))
-    monkeypatch.setitem(rivals.ROWS, "x", row)
+    monkeypatch.setitem(rows.ROWS, "x", rows.Row("x", "some:function", {"more": 3}))
+    monkeypatch.setattr(worker, "prepare", lambda row: None)
+    make = lambda spec, more: (lambda: repeat, {"asked": spec.activations, "more": more})  # noqa: E731
+    monkeypatch.setattr(worker, "resolve_name", {"some:function": make}.__getitem__)
     answers = io.StringIO()
     worker.serve(io.StringIO(json.dumps(data._replace(row="x")._asdict()) + "\n\n\n"), answers)
     built, *repeats = map(json.loads, answers.getvalue().splitlines())
     assert built["info"]["asked"] == ["relu", "sigmoid", "relu"] and built["info"]["ready_seconds"] >= 0
+    assert built["info"]["more"] == 3
     assert [r["model_steps"] for r in repeats] == [4, 4]
+
+
+@pytest.mark.parametrize("name", [*rows.ROWS, *rows.UNLISTED])
+def test_every_row_names_a_function_that_takes_its_options(name):
+    row = (rows.ROWS | rows.UNLISTED)[name]
+    inspect.signature(resolve_name(row.make)).bind("spec", **row.options)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "devices", "threads"),
+    [("loop", "", "1", "true"), ("floor", "", "1", "false"), ("jaxact", "", "3", "false")]
+    + [("loop", "--xla_cpu_multi_thread_eigen=false", "1", "false")],
+)
+def test_jax_has_the_devices_and_threads_of_its_row(name, flags, devices, threads, monkeypatch):
+    """One device per core for jaxact, one for the others; a flag that the user has set wins."""
+    for variable, value in {"XLA_FLAGS": flags, "JAX_NUM_CPU_DEVICES": "", "JAX_COMPILATION_CACHE_DIR": "x"}.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES")
+    monkeypatch.setattr(worker.runtime, "cores", lambda: 3)
+    worker.prepare(rows.ROWS[name])
+    assert os.environ["JAX_NUM_CPU_DEVICES"] == devices
+    assert f"--xla_cpu_multi_thread_eigen={threads}" in os.environ["XLA_FLAGS"].split()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
@@ -235,7 +257,7 @@ def test_rows_take_turns_and_a_row_that_fails_is_told(monkeypatch, data):
     rounds = ["jaxact", "map", "floor"] * 2 + ["jaxact", "floor"]
     assert turns == [*started, *rounds, "closed floor", "closed map", "closed jaxact"]
     assert {name: len(row.samples) for name, row in found.items()} == {"jaxact": 2, "map": 0, "torch": 0, "floor": 2}
-    assert found["map"].not_run == "it broke" and found["torch"].not_run == rivals.NO_TORCH
+    assert found["map"].not_run == "it broke" and found["torch"].not_run == rows.NO_TORCH
     assert said == ["warm-up", "round 1 of 2", "round 2 of 2"]
 
 

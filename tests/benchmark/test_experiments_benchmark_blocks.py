@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+from jaxact.benchmark import blocks
 from jaxact.commands import benchmark_blocks as script
 from jaxact.training import lowrank
 
 
 def test_the_ratio_is_that_of_the_rounds():
-    row = script.Row(784, 4, [1.0, 2.0, 1.0], [3.0, 3.0, 4.0], chosen=True)
+    row = blocks.BlocksRow(784, 4, [1.0, 2.0, 1.0], [3.0, 3.0, 4.0], chosen=True)
     assert row.ratio == 3.0
-    table = script.report([row, row._replace(chosen=False)], "head", {"cores": 2})
+    table = blocks.report([row, row._replace(chosen=False)], "head", {"cores": 2})
     cells = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| 784")
     ]
@@ -39,6 +40,6 @@ def test_a_run_times_both_ways_and_leaves_the_rule_as_it_was(monkeypatch):
     seen = []
     run = lowrank.Blocks.run
     monkeypatch.setattr(lowrank.Blocks, "run", lambda *arguments: seen.append(1) or run(*arguments))
-    row = script.measure(20, 2, 24, 2)
+    row = blocks.measure(20, 2, 24, 2)
     assert len(row.blocks) == len(row.steps) == 2 and np.all(np.array([row.blocks, row.steps]) > 0)
     assert seen == [1] and not row.chosen and lowrank.PAYS == 8

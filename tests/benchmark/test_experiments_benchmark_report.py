@@ -5,8 +5,9 @@ import json
 import pytest
 
 from jaxact.benchmark import report as reporting
-from jaxact.benchmark import rivals, task
+from jaxact.benchmark import rows, run, task
 from jaxact.benchmark.measure import Measured, Point, Results, Sample
+from jaxact.benchmark.plan import plan_from
 from jaxact.commands import benchmark as script
 
 KNOWN = {"command": "python -m experiments.benchmark", "started_utc": "2026-01-01T00:00:00+00:00"}
@@ -66,17 +67,17 @@ def test_compilation_is_judged_cold_and_cached():
 
 def test_report_json_and_figure_say_the_same(tmp_path, monkeypatch):
     points = [Point(n, measured(1.0, 1.1, peak_bytes=int(1e8 + n * 5e6))) for n in (1, 2, 4)]
-    absent = Measured([], {}, rivals.NO_TORCH)
+    absent = Measured([], {}, rows.NO_TORCH)
     found = results(floor=(0.6, 1.2, 5.4), sweep=points)
     found = found._replace(rows={"jaxact": found.rows["jaxact"], "torch": absent, "floor": found.rows["floor"]})
-    plan = script.plan_from(script.parser().parse_args(["--out", str(tmp_path / "out")]))
-    known = script.facts(plan, "somewhere", found)
-    script.write(plan, found, KNOWN | known)
+    plan = plan_from(script.parser().parse_args(["--out", str(tmp_path / "out")]))
+    known = run.facts(plan, "somewhere", found)
+    run.write(plan, found, KNOWN | known)
     written = json.loads((plan.out / "benchmark.json").read_text())
     report = (plan.out / "report.md").read_text()
     assert written["rows"]["jaxact"]["ms_per_model_step"] == [1.0, 2.0, 9.0]
     assert written["environment"]["cores"] >= 1 and written["protocol"]["steps"] == 400
     assert all(f"- {line}" in report for line in written["verdicts"])
-    assert f"PyTorch eager, all threads: not run: {rivals.NO_TORCH}" in report
+    assert f"PyTorch eager, all threads: not run: {rows.NO_TORCH}" in report
     assert "| 2.000 | 1.000 | 9.000 |" in " ".join(report.split())
     assert (plan.out / "throughput.png").read_bytes()[:4] == b"\x89PNG" and "throughput.png" in report

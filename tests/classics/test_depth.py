@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from jaxact import activations
 from jaxact import theory as mf
-from jaxact.classics import depth
+from jaxact.classics.depth import library as depth
 from jaxact.training import INIT, seed_key
 
 NAMES = ("sigmoid", "tanh", "relu", "gelu")

@@ -12,8 +12,11 @@ import pytest
 
 from jaxact.classics.depth import figures, measure
 from jaxact.classics.depth import report as depth_report
+from jaxact.classics.depth.plan import plan_from
+from jaxact.classics.depth.run import DIGITS
 from jaxact.commands import depth
 from jaxact.execution import runtime
+from jaxact.report.table import tidy_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--activations", "relu", "sigmoid", "--theory", "tanh", "--inits", "he_normal", "--depths", "3", "1"]
@@ -212,14 +215,14 @@ def test_members_are_padded_to_a_multiple_of_the_devices():
 
 
 def test_the_learning_rate_is_chosen_by_training_accuracy_among_those_that_did_not_diverge():
-    class Outcome:
+    class Trained:
         loss = np.array([[1.0], [1.0], [1.0], [np.nan]])
         train_accuracy = np.array([0.2, 0.3, 0.4, 0.9])
 
-    plan = depth.make_plan(depth.parser().parse_args(["--lrs", "0.1", "0.01", "--seeds", "2"]))
-    assert measure.best_rate(plan, Outcome) == 0
-    Outcome.loss = np.ones((4, 1))
-    assert measure.best_rate(plan, Outcome) == 1
+    plan = plan_from(depth.parser().parse_args(["--lrs", "0.1", "0.01", "--seeds", "2"]))
+    assert measure.best_rate(plan, Trained) == 0
+    Trained.loss = np.ones((4, 1))
+    assert measure.best_rate(plan, Trained) == 1
 
 
 def test_the_depth_that_trains_ends_at_the_first_failure():
@@ -251,6 +254,6 @@ def test_saturation_and_zeros_are_means_over_layers():
     assert "30 % of the units are exactly 0 for an input at initialisation, 10 % after training, with b, i" in text
 
 
-def test_numbers_are_written_in_one_format(tmp_path):
-    depth.write_table(tmp_path / "t.csv", [{"a": 1, "b": 0.1 + 0.2, "c": None, "d": -math.inf, "e": "x"}])
-    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "a,b,c,d,e\n1,0.3,,-inf,x\n"
+def test_numbers_are_written_in_one_format():
+    row = {"a": 1, "b": 0.1 + 0.2, "c": None, "d": -math.inf, "e": "x"}
+    assert tidy_csv([row], DIGITS) == "a,b,c,d,e\n1,0.3,,-inf,x\n"

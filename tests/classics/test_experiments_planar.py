@@ -11,6 +11,7 @@ import pytest
 
 from jaxact.classics.planar import figures, measure, report, tables
 from jaxact.classics.planar.measure import Cell, Measured
+from jaxact.classics.planar.plan import plan_from
 from jaxact.commands import planar
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,7 +178,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, capsys, tmp_path):
 
 
 def test_the_default_plan_has_what_the_course_and_the_thread_tried():
-    plan = planar.plan_from(planar.parser().parse_args([]))
+    plan = plan_from(planar.parser().parse_args([]))
     cells = measure.cells(plan)
     flower = {c.hidden for c in cells if c.dataset == "flower" and c.part == "sweep"}
     assert {(n,) for n in (1, 2, 3, 4, 5, 20, 50, 100)} < flower and (4, 4) in flower
@@ -267,7 +268,7 @@ def test_the_wrong_derivative_and_the_deeper_networks_are_told_by_size():
 
 def test_the_answer_names_the_best_rate_and_the_courses():
     done = measured([[70, 72], [60, 60]], rates=(0.5, 1.2), part="sweep")
-    plan = planar.plan_from(planar.parser().parse_args(["--datasets", "flower", "--activations", "tanh"]))
+    plan = plan_from(planar.parser().parse_args(["--datasets", "flower", "--activations", "tanh"]))
     text = report.answer(plan, [done])
     assert "flower, 4 hidden units" in text and text.endswith("tanh 71.0 ± 1.4 % (rate 0.5; 60.0 at the course's 1.2).")
 
@@ -280,7 +281,7 @@ def test_a_diverged_network_is_counted():
 
 def test_the_costs_figure_has_a_line_per_setting():
     thread = [measured([[90, 90]], rates=(1.2,)), measured([[1, 1]] * 3, activation="relu", rates=(1, 2, 3))]
-    plan = planar.plan_from(planar.parser().parse_args([]))
+    plan = plan_from(planar.parser().parse_args([]))
     left, right = figures.costs(plan, thread).axes
     assert len(left.get_lines()) == 1 and len(right.get_lines()) == 3
     assert [axes.get_xlabel() for axes in (left, right)] == ["gradient step"] * 2 and left.get_ylabel() == "cost (nats)"

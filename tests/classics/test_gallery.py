@@ -16,8 +16,11 @@ from scipy.special import erf, expit
 from jaxact import activations
 from jaxact.classics.gallery import figures as gallery_figures
 from jaxact.classics.gallery import page
+from jaxact.classics.gallery.plan import FAMILIES, chosen
+from jaxact.classics.gallery.run import draw
 from jaxact.commands import gallery
 from jaxact.execution import runtime
+from jaxact.report.figures import figure
 
 ROOT = Path(__file__).resolve().parents[2]
 X = np.linspace(-4, 4, 33)
@@ -92,15 +95,13 @@ def test_a_panel_is_wide_enough_for_its_kinks():
 
 
 def test_the_panel_shows_both_curves_and_shades_where_the_slope_is_zero(facts):
-    plt = gallery_figures.pyplot()
-    figure, axes = plt.subplots()
+    axes = figure(4, 3).subplots()
     gallery_figures.draw(axes, facts["hard_tanh"].entry, facts["hard_tanh"].flat)
     curves = {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
     assert set(curves) == {"φ", "φ′"}
     x, y = curves["φ"].get_data()
     np.testing.assert_allclose(y, np.clip(x, -1, 1), atol=1e-14)
     assert [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches] == [(-5, -1), (1, 5)]
-    plt.close(figure)
 
 
 # what is said
@@ -117,9 +118,9 @@ def test_facts_equal_closed_forms(facts):
 
 
 def test_every_entry_of_the_catalogue_has_one_family():
-    members = [name for _, names in page.FAMILIES.values() for name in names]
+    members = [name for _, names in FAMILIES.values() for name in names]
     assert len(members) == len(set(members)) and set(members) <= set(activations.names())
-    assert [entry.name for entry in gallery.chosen([])][: len(members)] == members
+    assert [entry.name for entry in chosen([])][: len(members)] == members
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_two_runs_give_the_same_bytes():
 def test_a_sheet_has_a_panel_per_activation(facts, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(gallery_figures, "draw", lambda axes, entry, flat: drawn.append((entry.name, flat)))
-    figures = gallery.draw(tmp_path, list(facts.values()), sheets=True, singles=False)
+    figures = draw(tmp_path, list(facts.values()), sheets=True, singles=False)
     assert figures == {family: f"{family}.png" for family in ("sigmoidal", "rectified", "vector")}
     assert sorted(drawn) == sorted((name, fact.flat) for name, fact in facts.items())
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from jaxact.report.figures import Axes, Figure, panels, save
+from jaxact.report.palette import BLACK, BLUE, GREEN, GREY, MARKERS, ORANGE, PURPLE, SKY, VERMILION, YELLOW
+
 Rows = list[dict[str, Any]]
-# Okabe & Ito's colours, told apart by the colour-blind.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#F0E442")
-MARKERS = "osD^vPX*h"
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, YELLOW)
 PANELS = 9
+PNG_COLOURS = 128
 SHOWN_DEPTH = 20
 SHOWN_INITS = ("torch_default", "he_normal", "critical")
 LAWS = {
@@ -24,40 +26,12 @@ FLOOR = -60.0  # decades; an exact 0 is drawn at the lower edge
 
 def draw(tables: dict[str, Rows], out: Path) -> dict[str, str]:
     """Draw what the tables hold; return file name → caption."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     captions: dict[str, str] = {}
     for name, (needed, picture, caption) in PICTURES.items():
         if needed in tables:
-            _save(picture(tables), out / f"{name}.png")
+            save(picture(tables), out / f"{name}.png", colours=PNG_COLOURS)
             captions[f"{name}.png"] = caption
     return captions
-
-
-def _save(figure: Any, path: Path) -> None:
-    """Write a PNG of 128 colours, a third of the size of one of all."""
-    from io import BytesIO
-
-    from PIL import Image
-
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png", dpi=110)
-    drawn.seek(0)
-    with Image.open(drawn) as image:
-        image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
-
-
-def _axes(panels: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Any, list[Any]]:
-    from matplotlib.figure import Figure
-
-    columns = min(columns, panels)
-    rows = -(-panels // columns)
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-    axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False, **options)))
-    for spare in axes[panels:]:
-        spare.set_visible(False)
-    return figure, axes[:panels]
 
 
 def _values(rows: Rows, column: str) -> np.ndarray:
@@ -76,18 +50,18 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.where(values < FLOOR, np.nan, values)
 
 
-def _legend(figure: Any, axis: Any, title: str) -> None:
+def _legend(figure: Figure, axis: Axes, title: str) -> None:
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, title=title, fontsize=8, title_fontsize=8)
 
 
-def _gradients(tables: dict[str, Rows]) -> Any:
+def _gradients(tables: dict[str, Rows]) -> Figure:
     """Measured and predicted gradient by layer of the deepest stack, one panel per activation."""
     rows = tables["gradients"]
     rows = _only(rows, depth=max(row["depth"] for row in rows))
     names = _distinct(rows, "activation")[:PANELS]
     inits = _distinct(rows, "init")
-    figure, axes = _axes(len(names), 3, (3.6, 2.8))
+    figure, axes = panels(len(names), 3, 3.6, 2.8)
     for axis, name in zip(axes, names, strict=True):
         for i, init in enumerate(inits):
             some = _only(rows, activation=name, init=init)
@@ -110,11 +84,11 @@ def _gradients(tables: dict[str, Rows]) -> Any:
     return figure
 
 
-def _chain(tables: dict[str, Rows]) -> Any:
+def _chain(tables: dict[str, Rows]) -> Figure:
     """The textbook chain for the first activation, and |w| = 1 for all of them."""
     rows = tables["chain"]
     names = _distinct(rows, "activation")
-    figure, (left, right) = _axes(2, 2, (4.6, 4.0))
+    figure, (left, right) = panels(2, 2, 4.6, 4.0)
     first = _only(rows, activation=names[0])
     bound = _only(first, law=first[0]["law"])
     left.plot(_values(bound, "length"), _values(bound, "log10_bound"), "k--", lw=1.5, label="bound (sup |φ′|)^r")
@@ -146,38 +120,37 @@ def mean_accuracy(rows: Rows) -> dict[tuple[str, str, int], float]:
     return {cell: float(np.mean(values)) for cell, values in cells.items()}
 
 
-def _training(tables: dict[str, Rows]) -> Any:
+def _training(tables: dict[str, Rows]) -> Figure:
     """Accuracy by initialiser and depth, one panel per activation, 6|ξ| drawn in."""
     rows = tables["training"]
     accuracy = mean_accuracy(rows)
     scale = {(row["activation"], row["init"]): abs(row["gradient_scale"]) for row in tables["theory"]}
     names = _distinct(rows, "activation")[:PANELS]
     inits, depths = _distinct(rows, "init"), sorted(_distinct(rows, "depth"))
-    figure, axes = _axes(len(names), 3, (4.0, 2.7))
-    image = None
+    figure, axes = panels(len(names), 3, 4.0, 2.7)
     for axis, name in zip(axes, names, strict=True):
         grid = np.array([[accuracy.get((name, init, depth), np.nan) for depth in depths] for init in inits])
-        image = axis.imshow(100 * grid, vmin=0, vmax=100, cmap="cividis", aspect="auto")
+        axis.imshow(100 * grid, vmin=0, vmax=100, cmap="cividis", aspect="auto")
         for (i, j), value in np.ndenumerate(grid):
             colour = "black" if value > 0.55 else "white"
             axis.text(j, i, "–" if np.isnan(value) else f"{100 * value:.0f}", ha="center", va="center", color=colour)
         for i, init in enumerate(inits):
             if (name, init) in scale:
                 edge = sum(depth <= 6 * scale[name, init] for depth in depths) - 0.5
-                axis.plot([edge, edge], [i - 0.5, i + 0.5], color="#D55E00", lw=3, solid_capstyle="butt", clip_on=False)
+                axis.plot([edge, edge], [i - 0.5, i + 0.5], color=VERMILION, lw=3, solid_capstyle="butt", clip_on=False)
         axis.set_xticks(range(len(depths)), depths)
         axis.set_yticks(range(len(inits)), inits, fontsize=7)
         axis.set(title=name, xlabel="hidden layers")
-    figure.colorbar(image, ax=axes, label="test accuracy, %", shrink=0.7)
+    figure.colorbar(axes[-1].images[0], ax=axes, label="test accuracy, %", shrink=0.7)
     return figure
 
 
-def _scale(tables: dict[str, Rows]) -> Any:
+def _scale(tables: dict[str, Rows]) -> Figure:
     """Accuracy against depth over |ξ|, one point per activation, initialiser and depth."""
     scale = {(row["activation"], row["init"]): row["gradient_scale"] for row in tables["theory"]}
     cells = mean_accuracy(tables["training"])
     names, depths = _distinct(tables["training"], "activation")[:PANELS], _distinct(tables["training"], "depth")
-    figure, (axis,) = _axes(1, 1, (7.0, 4.4))
+    figure, (axis,) = panels(1, 1, 7.0, 4.4)
     left, right = 1e-2, 1e3
     for i, name in enumerate(names):
         for sign, face in ((1, COLOURS[i]), (-1, "none")):
@@ -186,8 +159,8 @@ def _scale(tables: dict[str, Rows]) -> Any:
             x, accuracy = np.clip([x for x, _ in some], left * 1.12**i, right), [100 * v for _, v in some]
             axis.plot(x, accuracy, MARKERS[i], color=COLOURS[i], mfc=face, ms=5, alpha=0.8, ls="none")
         axis.plot([], [], MARKERS[i], color=COLOURS[i], label=name)
-    axis.axvline(6, color="#D55E00", lw=2)
-    axis.text(6.6, 2, "6 |ξ|", color="#D55E00")
+    axis.axvline(6, color=VERMILION, lw=2)
+    axis.text(6.6, 2, "6 |ξ|", color=VERMILION)
     axis.set(xscale="log", xlim=(left / 1.4, right * 1.4), ylim=(0, 103), ylabel="test accuracy, %")
     axis.set(
         xlabel=f"hidden layers ({min(depths)} to {max(depths)}) over |ξ|; at the left edge: below {left}, or ξ = ∞"
@@ -198,7 +171,7 @@ def _scale(tables: dict[str, Rows]) -> Any:
     return figure
 
 
-def _layers(tables: dict[str, Rows]) -> Any:
+def _layers(tables: dict[str, Rows]) -> Figure:
     """Gradient, saturation and exact zeros by layer before (dashed) and after (solid) training."""
     rows = tables["layers"]
     depths = sorted(_distinct(rows, "depth"))
@@ -210,7 +183,7 @@ def _layers(tables: dict[str, Rows]) -> Any:
         "saturated": "saturated or off, share",
         "zero": "share of exact zeros",
     }
-    figure, axes = _axes(3 * len(inits), len(inits), (3.6, 2.4), sharex=True)
+    figure, axes = panels(3 * len(inits), len(inits), 3.6, 2.4, sharex=True)
     for k, axis in enumerate(axes):
         column, label = list(quantities.items())[k // len(inits)]
         init = inits[k % len(inits)]
@@ -229,10 +202,10 @@ def _layers(tables: dict[str, Rows]) -> Any:
     return figure
 
 
-def _dying(tables: dict[str, Rows]) -> Any:
+def _dying(tables: dict[str, Rows]) -> Figure:
     """Share of dead ReLU networks by depth and width, with the closed form for one input."""
     rows = tables["dying"]
-    figure, (axis,) = _axes(1, 1, (6.4, 4.6))
+    figure, (axis,) = panels(1, 1, 6.4, 4.6)
     for i, width in enumerate(_distinct(rows, "width")):
         for inputs, marker in zip(_distinct(rows, "inputs"), ("o", "x"), strict=False):
             some = _only(rows, width=width, inputs=inputs)
@@ -250,7 +223,7 @@ def _dying(tables: dict[str, Rows]) -> Any:
     return figure
 
 
-PICTURES: dict[str, tuple[str, Callable[[dict[str, Rows]], Any], str]] = {
+PICTURES: dict[str, tuple[str, Callable[[dict[str, Rows]], Figure], str]] = {
     "training": ("training", _training, "Test accuracy after the budget; left of the bar, depth is at most 6 |ξ|."),
     "scale": ("training", _scale, "Test accuracy after the budget against depth in units of the gradient scale ξ."),
     "gradients": ("gradients", _gradients, "Gradient by layer at initialisation, beside mean-field theory."),

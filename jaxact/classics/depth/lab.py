@@ -1,12 +1,19 @@
 """What the parts of `experiments.depth` share: data, activations, theory and drawn stacks."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
+from jaxtyping import Array, Key
 
-if TYPE_CHECKING:
-    from jaxact.commands.depth import Plan
+from jaxact import activations as catalogue
+from jaxact import data, numerics
+from jaxact import theory as mf
+from jaxact.classics.depth.plan import DepthPlan
+from jaxact.classics.depth.stack import Phis, Stack, draw_stacks
+from jaxact.classics.depth.theory import Theory, critical_init, layer_inits, mean_field_phi, predict
+from jaxact.training import INIT, seed_key
 
 Rows = list[dict[str, Any]]
 DRAW, PROBE, INPUT = range(3)
@@ -17,25 +24,21 @@ class Combination(NamedTuple):
 
     activation: str
     init: str
-    law: Any
-    predicted: Any
+    law: str | mf.Init
+    predicted: Theory
 
 
 class Lab:
     """The plan with the data, the activations and the mean-field theory of each, made once."""
 
-    def __init__(self, plan: "Plan") -> None:
+    def __init__(self, plan: DepthPlan) -> None:
         """Load the data and prepare the activations."""
-        from jaxact import data
-        from jaxact import theory as mf
-        from jaxact.classics import depth
-
         self.plan, self.deepest = plan, max(plan.depths)
         self.data = data.load("digits")
         self.source = self.data.source
         self.q0 = mf.input_statistics(self.data.train_images).q
         self.features, self.classes = self.data.train_images.shape[1], int(self.data.train_labels.max()) + 1
-        self.phis = depth.Phis(plan.activations)
+        self.phis = Phis(plan.activations)
         self.combinations: list[Combination] = []
         self.theory: Rows = []
         everyone = list(dict.fromkeys([*plan.activations, *plan.theory]))
@@ -47,16 +50,13 @@ class Lab:
                 print(f"theory: {done} of {len(everyone)} activations", flush=True)
 
     def _combine(self, name: str) -> list[Combination]:
-        from jaxact import activations as catalogue
-        from jaxact.classics import depth
-
-        phi = depth.mean_field_phi(catalogue.get(name))
+        phi = mean_field_phi(catalogue.get(name))
         found: list[Combination] = []
         for init in self.plan.inits:
             try:
-                law = depth.critical_init(phi)[0] if init == "critical" else init
-                inits = depth.layer_inits(init, phi, self.features, self.plan.wide, self.deepest)
-                predicted = depth.predict(phi, inits, self.q0)
+                law = critical_init(phi)[0] if init == "critical" else init
+                inits = layer_inits(init, phi, self.features, self.plan.wide, self.deepest)
+                predicted = predict(phi, inits, self.q0)
             except ValueError as error:
                 print(f"{name}, {init}: left out, {error}", flush=True)
                 continue
@@ -76,12 +76,8 @@ class Lab:
         """Index of an activation of the plan, for `phis`."""
         return self.plan.activations.index(name)
 
-    def key(self, *folds: int) -> Any:
+    def key(self, *folds: int) -> Key[Array, ""]:
         """A key for one purpose."""
-        import jax
-
-        from jaxact import numerics
-
         key = numerics.key(0)
         for fold in folds:
             key = jax.random.fold_in(key, fold)
@@ -93,21 +89,15 @@ class Draws:
 
     def __init__(self, lab: Lab, width: int, seeds: Sequence[int]) -> None:
         """Remember what to draw."""
-        import jax
-
-        from jaxact.training import INIT, seed_key
-
         self.lab, self.width, self.named = lab, width, {}
         self.keys = jax.vmap(lambda seed: seed_key(seed, INIT))(np.asarray(seeds))
 
-    def stacks(self, law: Any) -> Any:
+    def stacks(self, law: str | mf.Init) -> Stack:
         """The stacks of one law; those of a named initialiser are kept, since they serve every activation."""
-        from jaxact.classics import depth
-
         if law in self.named:
             return self.named[law]
         lab = self.lab
-        drawn = depth.draw_stacks(self.keys, law, lab.features, self.width, lab.deepest, lab.classes)
+        drawn = draw_stacks(self.keys, law, lab.features, self.width, lab.deepest, lab.classes)
         if isinstance(law, str):
             self.named[law] = drawn
         return drawn

@@ -1,20 +1,27 @@
 """The parts of `experiments.depth`: each computes its tables, rows of plain values in a fixed order."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jax
 import numpy as np
 
 from jaxact import numerics
+from jaxact import theory as mf
+from jaxact.classics.depth.chain import CHAIN_LAWS, chain_log_gradients, draw_chain
+from jaxact.classics.depth.dying import dead_by_depth
+from jaxact.classics.depth.gradients import log_apjn
 from jaxact.classics.depth.lab import DRAW, INPUT, PROBE, Draws, Lab, Rows
+from jaxact.classics.depth.plan import DepthPlan
+from jaxact.classics.depth.stack import prefix
+from jaxact.classics.depth.trainability import TrainedStack, make_member
 from jaxact.execution.progress import progress
-
-if TYPE_CHECKING:
-    from jaxact.commands.depth import Plan
+from jaxact.statistics import clopper_pearson
+from jaxact.training import parallel
 
 TEN = np.log(10)
 EXAMPLES = 4  # inputs per network of part gradients
-PROBES = 64  # training examples on which the layers of trained stacks are measured
+LOOKED_AT = 64  # training examples on which the layers of trained stacks are measured
 EVERY = 20  # deeper stacks have every fifth layer in the tables
 DYING_WIDTHS = (2, 3, 4, 6, 10)
 DYING_INPUTS = (1, 16)
@@ -23,25 +30,21 @@ DYING_INPUTS = (1, 16)
 @numerics.pinned()
 def chain(lab: Lab) -> dict[str, Rows]:
     """|∂x^r/∂x^0| of width-1 chains beside the bound, for every activation and law of the weight."""
-    import jax
-
-    from jaxact.classics import depth
-
     keys = jax.random.split(lab.key(DRAW), lab.plan.chains)
     x = jax.random.normal(lab.key(INPUT), (lab.plan.chains,))
 
     @jax.jit
     def logs_of(weights: Any, biases: Any, which: Any) -> Any:
-        return jax.vmap(lambda w, b, x: depth.chain_log_gradients(w, b, lab.phis, which, x))(weights, biases, x)
+        return jax.vmap(lambda w, b, x: chain_log_gradients(w, b, lab.phis, which, x))(weights, biases, x)
 
     rows: Rows = []
-    for law, init in depth.CHAIN_LAWS.items():
-        drawn = jax.jit(jax.vmap(lambda key, init=init: depth.draw_chain(key, init, lab.deepest)))(keys)
+    for law, init in CHAIN_LAWS.items():
+        drawn = jax.jit(jax.vmap(lambda key, init=init: draw_chain(key, init, lab.deepest)))(keys)
         for which, entry in enumerate(lab.phis.entries):
             logs = np.asarray(logs_of(*drawn, which), np.float64)
             assert entry.lipschitz is not None
             rows += [_chain_row(entry.spec, law, r, logs[:, r - 1], entry.lipschitz) for r in range(1, lab.deepest + 1)]
-    print(f"chain: {lab.plan.chains} chains of {lab.deepest} units, {len(depth.CHAIN_LAWS)} laws", flush=True)
+    print(f"chain: {lab.plan.chains} chains of {lab.deepest} units, {len(CHAIN_LAWS)} laws", flush=True)
     return {"chain": sorted(rows, key=lambda row: (lab.plan.activations.index(row["activation"]), row["law"]))}
 
 
@@ -66,11 +69,6 @@ def log_mean(logs: np.ndarray, axis: Any = None) -> Any:
 @numerics.pinned()
 def gradients(lab: Lab) -> dict[str, Rows]:
     """√APJN of wide stacks at initialisation, every layer of stacks of the plan's depths, beside mean-field theory."""
-    import jax
-
-    from jaxact.classics import depth
-    from jaxact.training import parallel
-
     plan, mesh = lab.plan, parallel.make_mesh()
     networks = padded(plan.networks, mesh.size)
     probes = jax.random.normal(lab.key(PROBE), (plan.networks, EXAMPLES, plan.wide))[networks]
@@ -78,7 +76,7 @@ def gradients(lab: Lab) -> dict[str, Rows]:
     images = np.resize(images, (plan.networks, EXAMPLES, lab.features))[networks]
 
     def logs_of(stack: Any, which: Any, images: Any, probes: Any) -> Any:
-        return jax.vmap(lambda x, v: depth.log_apjn(stack, lab.phis, which, x, v))(images, probes)
+        return jax.vmap(lambda x, v: log_apjn(stack, lab.phis, which, x, v))(images, probes)
 
     run = parallel.over_members(logs_of, mesh, parallel.resolve_strategy("auto"), (False, True, False, False))
     rows: Rows = []
@@ -131,13 +129,8 @@ def _gradient_rows(head: dict[str, Any], logs: np.ndarray, theory: np.ndarray, b
 @numerics.pinned()
 def training(lab: Lab) -> dict[str, Rows]:
     """Accuracy after the budget for every activation, initialiser and depth, and the layers before and after."""
-    import jax
-
-    from jaxact.classics import depth
-    from jaxact.training import parallel
-
     plan, mesh = lab.plan, parallel.make_mesh()
-    member = depth.make_member(lab.phis, plan.epochs, plan.batch_size, PROBES)
+    member = make_member(lab.phis, plan.epochs, plan.batch_size, LOOKED_AT)
     shared = (False, True, False, False, True, True, True, True)
     run = parallel.over_members(member, mesh, parallel.resolve_strategy("auto"), shared)
     full = len(lab.data.train_images) // plan.batch_size * plan.batch_size
@@ -148,7 +141,7 @@ def training(lab: Lab) -> dict[str, Rows]:
     rates, index = (np.array(column)[padded(len(order), mesh.size)] for column in zip(*order, strict=True))
 
     def arguments(number: int, length: int) -> tuple[Any, ...]:
-        members = jax.tree.map(lambda leaf: leaf[index], depth.prefix(stacks[number], length))
+        members = jax.tree.map(lambda leaf: leaf[index], prefix(stacks[number], length))
         which = np.int32(lab.which(lab.combinations[number].activation))
         return members, which, rates.astype(np.float32), np.array(plan.seeds)[index], *data
 
@@ -171,7 +164,7 @@ def training(lab: Lab) -> dict[str, Rows]:
     return {"training": sorted(runs, key=by), "layers": sorted(layers, key=by)}
 
 
-def _run_rows(head: dict[str, Any], plan: "Plan", order: list[tuple[float, int]], outcome: Any) -> Rows:
+def _run_rows(head: dict[str, Any], plan: DepthPlan, order: list[tuple[float, int]], outcome: TrainedStack) -> Rows:
     best = best_rate(plan, outcome)
     return [
         head
@@ -182,7 +175,7 @@ def _run_rows(head: dict[str, Any], plan: "Plan", order: list[tuple[float, int]]
     ]
 
 
-def best_rate(plan: "Plan", outcome: Any) -> int:
+def best_rate(plan: DepthPlan, outcome: TrainedStack) -> int:
     """The learning rate whose seeds end with the largest mean training accuracy; the test set has no say."""
     shape = len(plan.learning_rates), len(plan.seeds)
     members = shape[0] * shape[1]
@@ -190,7 +183,7 @@ def best_rate(plan: "Plan", outcome: Any) -> int:
     return int(np.argmax(np.where(finite, outcome.train_accuracy[:members], 0).reshape(shape).mean(axis=1)))
 
 
-def _layer_rows(head: dict[str, Any], plan: "Plan", outcome: Any) -> Rows:
+def _layer_rows(head: dict[str, Any], plan: DepthPlan, outcome: TrainedStack) -> Rows:
     """Rows per layer, before and after training at the best rate, averaged over seeds (gradients: in the logarithm)."""
     best, seeds = best_rate(plan, outcome), len(plan.seeds)
     rows: Rows = []
@@ -210,17 +203,11 @@ def _layer_rows(head: dict[str, Any], plan: "Plan", outcome: Any) -> Rows:
 @numerics.pinned()
 def dying(lab: Lab) -> dict[str, Rows]:
     """The share of ReLU networks dead by each depth, for one input beside the closed form, and for several inputs."""
-    import jax
-
-    from jaxact import theory as mf
-    from jaxact.classics import depth
-    from jaxact.statistics import clopper_pearson
-
     images, widest = lab.data.train_images[: max(DYING_INPUTS)], max(DYING_WIDTHS)
 
     @jax.jit
     def dead_of(keys: Any, images: Any, width: Any) -> Any:
-        return jax.vmap(lambda key: depth.dead_by_depth(key, images, width, lab.deepest, widest))(keys)
+        return jax.vmap(lambda key: dead_by_depth(key, images, width, lab.deepest, widest))(keys)
 
     rows: Rows = []
     for width in DYING_WIDTHS:

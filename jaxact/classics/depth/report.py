@@ -1,16 +1,15 @@
 """The report of `experiments.depth`: what its tables show, in sentences and one table made from the numbers."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jaxact.classics.depth.figures import SHOWN_DEPTH, mean_accuracy
+from jaxact.classics.depth.plan import DepthPlan
 from jaxact.execution import runtime
+from jaxact.report.markdown import command_line, document, environment_list, image
 from jaxact.report.table import aligned
-
-if TYPE_CHECKING:
-    from jaxact.commands.depth import Plan
 
 Rows = list[dict[str, Any]]
 TRAINED = 0.5
@@ -20,25 +19,22 @@ BEYOND = 1e6
 """A depth scale above it is shown as infinite: rounding keeps χ = 1 from being met exactly."""
 
 
-def write(plan: "Plan", source: str, tables: dict[str, Rows], figures: dict[str, str], command: str) -> str:
+def write(plan: DepthPlan, source: str, tables: dict[str, Rows], figures: dict[str, str], command: str) -> str:
     """Write `report.md`; return the findings and the table."""
     findings = [say(tables) for name, say in FINDINGS.items() if name in tables]
     text = "\n".join(f"- {finding}" for finding in findings)
     table = overview(plan, tables)
-    environment = runtime.environment()
-    packages = ", ".join(f"{name} {version}" for name, version in environment.pop("packages").items() if version)
-    facts = [f"- {name}: {value}" for name, value in environment.items() if value != ""]
-    parts = [
+    page = document(
         "# Depth: gradients, training and dead units in stacks of equal layers",
-        f"Command: `{command}`",
+        command_line(command),
         protocol(plan, source),
         f"## What it shows\n\n{text}",
         f"## Theory, gradients and training\n\n{table}\n\n{NOTES}",
         f"## χ of every activation and initialiser\n\n{chi_table(plan, tables['theory'])}\n\n{MISSING}",
-        "## Figures\n\n" + "\n\n".join(f"![{caption}]({name})\n\n{caption}" for name, caption in figures.items()),
-        "## Environment\n\n" + "\n".join([*facts, f"- packages: {packages}"]),
-    ]
-    (plan.out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        "## Figures\n\n" + "\n\n".join(f"{image(name, caption)}\n\n{caption}" for name, caption in figures.items()),
+        f"## Environment\n\n{environment_list(runtime.environment())}",
+    )
+    (plan.out / "report.md").write_text(page, encoding="utf-8")
     return f"{text}\n\n{table}"
 
 
@@ -61,14 +57,14 @@ MISSING = (
 )
 
 
-def chi_table(plan: "Plan", rows: Rows) -> str:
+def chi_table(plan: DepthPlan, rows: Rows) -> str:
     """χ, one row per activation, one column per initialiser."""
     chi = {(row["activation"], row["init"]): f"{row['chi']:.4f}" for row in rows}
     names = dict.fromkeys(row["activation"] for row in rows)
     return aligned([["activation", *plan.inits], *([n, *(chi.get((n, i), "–") for i in plan.inits)] for n in names)])
 
 
-def protocol(plan: "Plan", source: str) -> str:
+def protocol(plan: DepthPlan, source: str) -> str:
     """What was computed, in one paragraph."""
     rates = ", ".join(f"{rate:g}" for rate in plan.learning_rates)
     return (
@@ -79,7 +75,7 @@ def protocol(plan: "Plan", source: str) -> str:
     )
 
 
-def overview(plan: "Plan", tables: dict[str, Rows]) -> str:
+def overview(plan: DepthPlan, tables: dict[str, Rows]) -> str:
     """One row per activation and initialiser: theory, gradient through the deepest stack, depth that trains."""
     ends = {
         (row["activation"], row["init"]): row

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, SupportsFloat
 
 import numpy as np
@@ -10,10 +10,9 @@ from jaxtyping import Float
 
 from jaxact import activations as catalogue
 from jaxact import theory as mf
+from jaxact.classics.depth.plan import INITS
 from jaxact.config import closest
-
-INITS = (*mf.INITIALISERS, "critical")
-"""Initialisers of a stack: the named ones, and the edge of chaos of its activation."""
+from jaxact.theory import prediction
 
 _CRITICAL_Q = 2.0 ** np.arange(11)
 _FIXED = 1e-6
@@ -39,18 +38,8 @@ class Theory(NamedTuple):
 
 
 def mean_field_phi(entry: catalogue.Activation) -> mf.Phi:
-    """The entry as the mean-field functions want it; one compilation per power of two of the number of points."""
-
-    def padded(fn: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-        def call(x: np.ndarray) -> np.ndarray:
-            points = np.asarray(x, np.float64)
-            size = max(1024, 1 << (points.size - 1).bit_length())
-            return fn(np.resize(points.ravel(), size))[: points.size].reshape(points.shape)
-
-        return call
-
-    f, df = catalogue.as_numpy(entry)
-    return mf.Phi(padded(f), padded(df), entry.kinks or ())
+    """The entry as the mean-field functions want it."""
+    return prediction.phi(entry.spec)
 
 
 def critical_init(phi: mf.Phi) -> tuple[mf.Init, float]:
@@ -91,7 +80,7 @@ def layer_inits(init: str, phi: mf.Phi, features: int, units: int, depth: int) -
 
 
 def predict(phi: mf.Phi, inits: Sequence[mf.Init], q0: SupportsFloat) -> Theory:
-    """Predict variances, gradients and depth scales of a stack, as `meanfield.predict_stack` for one input.
+    """Predict variances, gradients and depth scales of a stack, as `theory.predict_stack` for one input.
 
     Args:
         phi: the activation of every layer.

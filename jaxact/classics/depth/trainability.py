@@ -13,7 +13,7 @@ from jaxact.classics.depth.stack import Phis, Stack, forward
 from jaxact.training import TrainState, make_epoch
 
 
-class Outcome(NamedTuple):
+class TrainedStack(NamedTuple):
     """What a training leaves of one member.
 
     Attributes:
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     after: Profile
 
 
-def make_member(phis: Phis, epochs: int, batch_size: int, probes: int) -> Callable[..., Outcome]:
+def make_member(phis: Phis, epochs: int, batch_size: int, probes: int) -> Callable[..., TrainedStack]:
     """The training of one stack by plain stochastic gradient descent.
 
     Args:
@@ -40,7 +40,7 @@ def make_member(phis: Phis, epochs: int, batch_size: int, probes: int) -> Callab
         probes: number of training examples, the first ones, on which the layers are measured.
 
     Returns:
-        (stack, which, learning_rate, seed, images, labels, test_images, test_labels) → outcome.
+        (stack, which, learning_rate, seed, images, labels, test_images, test_labels) → what it leaves.
     """
 
     def losses_of(stack: Stack, which: Array, images: Array, labels: Array) -> tuple[Array, Array]:
@@ -56,7 +56,7 @@ def make_member(phis: Phis, epochs: int, batch_size: int, probes: int) -> Callab
         labels: Int[Array, " n"],
         test_images: Float[Array, "m features"],
         test_labels: Int[Array, " m"],
-    ) -> Outcome:
+    ) -> TrainedStack:
         def objective(stack: Stack, which: Array, images: Array, labels: Array) -> tuple[Array, tuple[Array, Array]]:
             losses, correct = losses_of(stack, which, images, labels)
             return losses.mean(), (losses.sum(), correct.sum())
@@ -79,6 +79,6 @@ def make_member(phis: Phis, epochs: int, batch_size: int, probes: int) -> Callab
         both = jax.tree.map(lambda *leaves: jnp.stack(leaves), stack, end.params)
         profiles = jax.lax.map(lambda state: profile(state, phis, which, *look), both)
         before, after = (Profile(*(column[i] for column in profiles)) for i in (0, 1))
-        return Outcome(loss, accuracy[-1], correct.mean(), before, after)
+        return TrainedStack(loss, accuracy[-1], correct.mean(), before, after)
 
     return member

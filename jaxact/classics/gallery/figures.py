@@ -2,41 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxact.activations import Activation, as_numpy, derivative
+from jaxact.classics.gallery.page import Facts, beside, short
+from jaxact.report.figures import Axes, Figure, figure, save, swatch
+from jaxact.report.palette import BLUE, PALE, VERMILION
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-VALUE, SLOPE, FLAT = "#0072B2", "#D55E00", "#BBBBBB"
-"""Okabe and Ito's blue and vermilion, which colour-blind readers tell apart, and grey for where φ' is 0."""
-
+VALUE, SLOPE, FLAT = BLUE, VERMILION, PALE
+SHADE = 0.35
 SPAN = 5.0
 """Half the width of a panel; wider where a kink lies beyond."""
 BOX = (-0.52, 1.04)
 """Lowest and highest y of a panel, in units of the span."""
 POINTS = 801
 DPI = 100
-COLOURS = 64
-
-
-def pyplot() -> Any:
-    """Matplotlib's pyplot on the Agg backend.
-
-    Raises:
-        ValueError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib
-    except ModuleNotFoundError:
-        raise ValueError("figures need matplotlib: pip install 'jaxact[figures]'") from None
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    return pyplot
+PNG_COLOURS = 64
 
 
 def line_of(entry: Activation) -> tuple[str, Callable[[Any], list[Any]]]:
@@ -60,9 +45,6 @@ def curves(entry: Activation, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if entry.kind == "elementwise":
         value, slope = as_numpy(entry)
         return value(x), slope(x)
-    import jax
-    import jax.numpy as jnp
-
     _, inputs = line_of(entry)
     along = jax.vmap(lambda point: entry(jnp.stack(inputs(point)))[0])
     with jax.enable_x64(True):
@@ -90,14 +72,14 @@ def cut(x: np.ndarray, y: np.ndarray, kinks: Sequence[float]) -> np.ndarray:
     return broken
 
 
-def draw(axes: "Axes", entry: Activation, flat: Sequence[tuple[float, float]]) -> None:
+def draw(axes: Axes, entry: Activation, flat: Sequence[tuple[float, float]]) -> None:
     """Draw φ (solid) and φ' (dashed), with the intervals where φ' is 0 shaded."""
     kinks = entry.kinks or ()
     span = span_of(entry)
     x = grid(kinks, span)
     value, slope = curves(entry, x)
     for left, right in flat:
-        axes.axvspan(max(left, -span), min(right, span), color=FLAT, alpha=0.35, linewidth=0)
+        axes.axvspan(max(left, -span), min(right, span), color=FLAT, alpha=SHADE, linewidth=0)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.axvline(0, color="black", linewidth=0.5)
     axes.plot(x, cut(x, value, kinks), color=VALUE, linewidth=2, label="φ")
@@ -111,52 +93,47 @@ def draw(axes: "Axes", entry: Activation, flat: Sequence[tuple[float, float]]) -
     axes.tick_params(labelsize=8)
 
 
-def sheet(path: Path, title: str, entries: Sequence[Activation], facts: Callable[[Activation], str], flat: Any) -> None:
-    """Write one sheet of panels.
+def sheet(path: Path, title: str, found: Sequence[Facts]) -> None:
+    """Write one sheet of panels, an activation in each.
 
     Args:
         path: the PNG.
         title: what the sheet shows.
-        entries: the activations, one panel each.
-        facts: the lines below a panel.
-        flat: the intervals of an activation where φ' is 0.
+        found: the activations.
     """
-    plt = pyplot()
-    columns = min(4, len(entries))
-    rows = -(-len(entries) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.1 * columns, 2.75 * rows + 0.6), dpi=DPI, squeeze=False)
-    for panel, entry in zip(axes.flat, entries, strict=False):
-        draw(panel, entry, flat(entry))
-        where = "x" if entry.kind == "elementwise" else f"x, at {line_of(entry)[0]}"
-        panel.set_xlabel(f"{where}\n{facts(entry)}", fontsize=8)
-    for panel in axes.flat[len(entries) :]:
+    columns = min(4, len(found))
+    rows = -(-len(found) // columns)
+    drawn = figure(3.1 * columns, 2.75 * rows + 0.6, layout=None)
+    axes = drawn.subplots(rows, columns, squeeze=False)
+    for panel, facts in zip(axes.flat, found, strict=False):
+        draw(panel, facts.entry, facts.flat)
+        panel.set_xlabel(f"{_where(facts.entry)}\n{short(facts)}", fontsize=8)
+    for panel in axes.flat[len(found) :]:
         panel.set_axis_off()
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    shade = plt.Rectangle((0, 0), 1, 1, color=FLAT, alpha=0.35)
-    figure.legend([*handles, shade], [*labels, "φ′ = 0"], loc="upper right", ncols=3, fontsize=9, frameon=False)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-    _save(plt, figure, path)
+    shade = swatch(FLAT, SHADE)
+    drawn.legend([*handles, shade], [*labels, "φ′ = 0"], loc="upper right", ncols=3, fontsize=9, frameon=False)
+    drawn.suptitle(title, x=0.01, ha="left", fontsize=12)
+    _save(drawn, path)
 
 
-def single(path: Path, entry: Activation, lines: Sequence[str], flat: Sequence[tuple[float, float]]) -> None:
+def single(path: Path, facts: Facts) -> None:
     """Write one activation's figure with its facts as text beside it."""
-    plt = pyplot()
-    figure, (panel, text) = plt.subplots(1, 2, figsize=(9, 3.8), dpi=DPI, width_ratios=(1, 1))
-    draw(panel, entry, flat)
-    panel.set_xlabel("x" if entry.kind == "elementwise" else f"x, at {line_of(entry)[0]}")
+    drawn = figure(9, 3.8, layout=None)
+    panel, text = drawn.subplots(1, 2, width_ratios=(1, 1))
+    draw(panel, facts.entry, facts.flat)
+    panel.set_xlabel(_where(facts.entry))
     panel.set_ylabel("φ(x), φ′(x)")
     panel.legend(frameon=False)
     text.set_axis_off()
-    text.text(0, 1, "\n".join(lines), va="top", fontsize=9, linespacing=1.5)
-    _save(plt, figure, path)
+    text.text(0, 1, "\n".join(beside(facts)), va="top", fontsize=9, linespacing=1.5)
+    _save(drawn, path)
 
 
-def _save(plt: Any, figure: Any, path: Path) -> None:
-    """Write the figure with a palette, a third of the size, and without a date: two runs give the same bytes."""
-    from PIL import Image
+def _where(entry: Activation) -> str:
+    return "x" if entry.kind == "elementwise" else f"x, at {line_of(entry)[0]}"
 
-    figure.tight_layout()
-    figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
-    plt.close(figure)
-    Image.fromarray(pixels).quantize(COLOURS).save(path, optimize=True)
+
+def _save(drawn: Figure, path: Path) -> None:
+    drawn.tight_layout()
+    save(drawn, path, dpi=DPI, colours=PNG_COLOURS)

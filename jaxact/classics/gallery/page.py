@@ -1,32 +1,22 @@
 """What `experiments.gallery` says of each activation: facts computed and stated, the page, the CSV."""
 
-import csv
-import io
 import math
 import re
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from jaxact.activations import rectified, sigmoidal, smooth, vector
-
-if TYPE_CHECKING:
-    from jaxact.activations import Activation
-
-FAMILIES = {
-    "sigmoidal": ("Bounded, S-shaped, periodic and bell-shaped, and the identity", tuple(sigmoidal.ENTRIES)),
-    "rectified": ("Piecewise linear rectifiers and exponential units", tuple(rectified.ENTRIES)),
-    "smooth": ("Smooth rectifiers, self-gated units, shrinkage", tuple(smooth.ENTRIES)),
-    "vector": ("Functions of a whole axis: outputs, maxout, gated units", tuple(vector.ENTRIES)),
-    "own": ("Your own", ()),
-}
-"""Family → what it holds, and its names; what belongs to none is the user's own."""
+from jaxact.activations import Activation
+from jaxact.classics.gallery.plan import FAMILIES
+from jaxact.report.markdown import command_line, document, image
+from jaxact.report.table import csv_text
+from jaxact.theory.prediction import flat_intervals
 
 
 class Facts(NamedTuple):
     """One activation and what the page says about it; None where a number does not exist."""
 
-    entry: "Activation"
+    entry: Activation
     family: str
     flat: tuple[tuple[float, float], ...]
     mean: float | None
@@ -34,10 +24,8 @@ class Facts(NamedTuple):
     gain: float | None
 
 
-def facts_of(entry: "Activation") -> Facts:
+def facts_of(entry: Activation) -> Facts:
     """What is computed rather than stated: flat intervals and Gaussian moments (a compilation or two)."""
-    from jaxact.theory.prediction import flat_intervals
-
     family = next((name for name, (_, members) in FAMILIES.items() if entry.name in members), "own")
     if entry.kind != "elementwise":
         return Facts(entry, family, (), None, None, None)
@@ -90,20 +78,18 @@ def beside(facts: Facts) -> list[str]:
 
 def table_csv(found: Sequence[Facts]) -> str:
     """The CSV text: one row per activation, in fixed formats."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     stated = ("name", "kind", "formula", "latex", "derivative_at_zero", "lipschitz", "can_die", "saturates")
     also = ("initializer", "stochastic", "inputs_per_output", "source", "notes")
-    writer.writerow([*stated, *also, "family", "lower", "upper", "kinks", "parameters", "mean", "variance", "gain"])
+    computed = ("family", "lower", "upper", "kinks", "parameters", "mean", "variance", "gain")
+    rows: list[tuple] = [(*stated, *also, *computed)]
     for facts in found:
         entry = facts.entry
         lower, upper = entry.range or (None, None)
         kinks = " ".join(f"{kink:.10g}" for kink in entry.kinks or ())
         parameters = " ".join(f"{p.name}={p.value:.10g}" for p in entry.parameters)
-        values = [getattr(entry, name) for name in (*stated, *also)]
-        values += [facts.family, lower, upper, kinks, parameters, facts.mean, facts.variance, facts.gain]
-        writer.writerow([f"{value:.10g}" if isinstance(value, float) else value for value in values])
-    return text.getvalue()
+        values = (facts.family, lower, upper, kinks, parameters, facts.mean, facts.variance, facts.gain)
+        rows.append((*(getattr(entry, name) for name in (*stated, *also)), *values))
+    return csv_text(rows, digits=10)
 
 
 def page(found: Sequence[Facts], figures: dict[str, str], command: str, environment: str) -> str:
@@ -117,7 +103,7 @@ def page(found: Sequence[Facts], figures: dict[str, str], command: str, environm
     """
     parts = [
         "# Gallery of activations",
-        f"Command: `{command}`",
+        command_line(command),
         f"Environment:\n\n{environment}",
         finding(found),
         "Solid: φ, dashed: φ′, grey: φ′ = 0. Range: infimum and supremum. Mean, variance and gain (1/√E[φ²]) are those "
@@ -127,10 +113,10 @@ def page(found: Sequence[Facts], figures: dict[str, str], command: str, environm
     for family, (title, _) in FAMILIES.items():
         members = [facts for facts in found if facts.family == family]
         if members:
-            sheet = [f"![{title}]({figures[family]})"] if family in figures else []
+            sheet = [image(figures[family], title)] if family in figures else []
             notes = [_notes(facts, figures.get(facts.entry.spec)) for facts in members]
             parts += [f"## {title}", *sheet, _table(members), *notes]
-    return "\n\n".join(parts) + "\n"
+    return document(*parts)
 
 
 def finding(found: Sequence[Facts]) -> str:

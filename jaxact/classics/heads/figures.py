@@ -1,24 +1,22 @@
 """The figures of `experiments.heads`: reliability and sums, fits and gradients, F1 averages and F1 per class."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxact.classics.gallery.figures import pyplot
+from jaxact.classics.heads import tasks
+from jaxact.classics.heads.measure import Results
+from jaxact.classics.heads.report import per_class
+from jaxact.report.figures import Figure, figure, save
+from jaxact.report.palette import COLOURS, GREY, MARKERS, PALE
 
-__all__ = ["draw", "pyplot"]
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-"""Okabe and Ito's palette, which colour-blind readers tell apart."""
-
-MARKERS = "osD^vPX*"
+PNG_COLOURS = 64
 FEW = 10
 SMALLEST = 1e-7
 
 
-def draw(out: Path, results: Any) -> dict[str, str]:
+def draw(out: Path, results: Results) -> dict[str, str]:
     """Write one figure per part that ran.
 
     Returns:
@@ -27,29 +25,19 @@ def draw(out: Path, results: Any) -> dict[str, str]:
     figures = {}
     for part, paint in {"classification": _classification, "regression": _regression, "f1": _f1}.items():
         if getattr(results, part):
-            figure = paint(pyplot(), results)
-            _save(figure, out / f"{part}.png")
-            pyplot().close(figure)
+            save(paint(results), out / f"{part}.png", colours=PNG_COLOURS)
             figures[part] = f"{part}.png"
     return figures
-
-
-def _save(figure: Any, path: Path) -> None:
-    """As a PNG of 64 colours, a third of the size of full colour."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=110)
-    Image.open(buffer).convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def _style(number: int) -> dict[str, Any]:
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
-def _classification(plt: Any, results: Any) -> Any:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained", width_ratios=(1, 1.15))
-    left.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="calibrated")
+def _classification(results: Results) -> Figure:
+    drawn = figure(11, 4.6)
+    (left, right) = drawn.subplots(1, 2, width_ratios=(1, 1.15))
+    left.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="calibrated")
     for number, (name, found) in enumerate(results.classification.items()):
         if found.diagram is None:
             continue
@@ -65,7 +53,7 @@ def _classification(plt: Any, results: Any) -> Any:
     )
     for number, box in enumerate(boxes["boxes"]):
         box.set_facecolor(COLOURS[number % len(COLOURS)])
-    right.axvline(1, color="#999999", linestyle="--", linewidth=1)
+    right.axvline(1, color=GREY, linestyle="--", linewidth=1)
     right.set_yticks(range(1, len(names) + 1), names)
     right.invert_yaxis()
     right.set_xscale("symlog", linthresh=2)
@@ -74,7 +62,7 @@ def _classification(plt: Any, results: Any) -> Any:
     right.minorticks_off()
     right.set(xlabel="sum of the 10 outputs as emitted (linear to ±2, then logarithmic)")
     right.set_title("Sum of the outputs: box quartiles, whiskers all test examples")
-    return figure
+    return drawn
 
 
 def _near(tick: float, sums: list[np.ndarray]) -> bool:
@@ -83,15 +71,14 @@ def _near(tick: float, sums: list[np.ndarray]) -> bool:
     return low - 0.2 * abs(low) <= tick <= high + 0.2 * abs(high)
 
 
-def _regression(plt: Any, results: Any) -> Any:
-    from jaxact.classics.heads import tasks
-
+def _regression(results: Results) -> Figure:
     kinds = list(dict.fromkeys(kind for kind, _ in results.regression))
     outputs = list(dict.fromkeys(output for _, output in results.regression))
-    figure, axes = plt.subplots(2, len(kinds), figsize=(10, 6), layout="constrained", squeeze=False)
+    drawn = figure(10, 6)
+    axes = drawn.subplots(2, len(kinds), squeeze=False)
     for top, bottom, kind in zip(*axes, kinds, strict=True):
         task = tasks.regression(tasks.SHIFTS[kind])
-        top.scatter(task.test_inputs[::8], task.test_targets[::8], s=5, color="#BBBBBB", label="targets")
+        top.scatter(task.test_inputs[::8], task.test_targets[::8], s=5, color=PALE, label="targets")
         for number, output in enumerate(outputs):
             found, colour = results.regression[kind, output], COLOURS[number % len(COLOURS)]
             line = {"color": colour, "linewidth": 0.8, "linestyle": ("-", "--", ":", "-.")[number % 4]}
@@ -109,14 +96,13 @@ def _regression(plt: Any, results: Any) -> Any:
     axes[0, 0].set_ylabel("y; predictions, a line per seed")
     axes[1, 0].set_ylabel("norm of the whole gradient")
     handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, fontsize=9, loc="outside upper center", ncols=1 + len(outputs))
-    return figure
+    drawn.legend(*handles, fontsize=9, loc="outside upper center", ncols=1 + len(outputs))
+    return drawn
 
 
-def _f1(plt: Any, results: Any) -> Any:
-    from jaxact.classics.heads.report import per_class
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained", width_ratios=(1.3, 1))
+def _f1(results: Results) -> Figure:
+    drawn = figure(11, 4.4)
+    (left, right) = drawn.subplots(1, 2, width_ratios=(1.3, 1))
     measures = ("accuracy", "micro_f1", "weighted_f1", "macro_f1")
     groups = list(dict.fromkeys((row["task"], row["predictor"]) for row in results.f1))
     for number, measure in enumerate(measures):
@@ -140,4 +126,4 @@ def _f1(plt: Any, results: Any) -> Any:
     right.set(xlabel="digit; training and test examples of it where imbalanced", ylabel="F1, mean over seeds")
     right.set_title("F1 per class")
     right.legend(fontsize=8)
-    return figure
+    return drawn

@@ -1,17 +1,17 @@
 """Trains the networks of `experiments.heads`, all seeds of one at once, and measures what their outputs are."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxact.classics.heads import outputs as heads
 from jaxact.classics.heads import tasks
+from jaxact.classics.heads.plan import LOGITS, HeadsPlan
 from jaxact.config import Config
+from jaxact.execution.progress import Progress
 from jaxact.statistics import calibration, scores
-
-if TYPE_CHECKING:
-    from jaxact.commands.heads import Plan
-    from jaxact.execution.progress import Progress
 
 Row = dict[str, Any]
 SUM_TOLERANCE = 1e-3
@@ -74,7 +74,7 @@ class Trainer:
         self.epochs, self.seeds = config.epochs, np.array(seeds)
         self.functions = heads.over_seeds(heads.make_program(config, head))
 
-    def __call__(self, task: tasks.Task, bar: "Progress", *, trace: bool = False) -> Trained:
+    def __call__(self, task: tasks.Task, bar: Progress, *, trace: bool = False) -> Trained:
         """Train from scratch; `trace` records the gradient norms."""
         f, data = self.functions, (task.inputs, task.targets)
         state = f.initialise(self.seeds, task.inputs[0])
@@ -87,7 +87,7 @@ class Trainer:
         return Trained(next(emitted), next(emitted), np.array(norms).T)
 
 
-def measure(plan: "Plan", bar: "Progress") -> Results:
+def measure(plan: HeadsPlan, bar: Progress) -> Results:
     """Run the parts of the plan."""
     results = Results({}, {}, [])
     if "classification" in plan.parts:
@@ -113,19 +113,16 @@ def head_of(name: str, config: Config) -> heads.Head:
     return losses.get(name, heads.softmax_head)(config.activations[-1])
 
 
-def classify(name: str, config: Config, task: tasks.Task, seeds: tuple[int, ...], bar: "Progress") -> Classified:
+def classify(name: str, config: Config, task: tasks.Task, seeds: tuple[int, ...], bar: Progress) -> Classified:
     """Train one head on the digits.
 
     The outputs are what the network emits: softmax, sigmoids, the linear outputs or, where logits went through an
     activation, these logits. As confidences they are clipped to [0, 1]; the probabilities are `Head.probabilities`.
     """
-    import jax
-    import jax.numpy as jnp
-
     head = head_of(name, config)
     trained = Trainer(config, head, seeds)(task, bar)
     z = jnp.asarray(trained.test, jnp.float32)
-    outputs = np.asarray(z if name.endswith("-logits") else jax.vmap(jax.vmap(head.output))(z), float)
+    outputs = np.asarray(z if name.endswith(LOGITS) else jax.vmap(jax.vmap(head.output))(z), float)
     probabilities = np.asarray(jax.vmap(jax.vmap(head.probabilities))(z), float)
     right = outputs.argmax(2) == task.labels
     rows = [
@@ -164,7 +161,7 @@ def _ece(outputs: np.ndarray, right: np.ndarray) -> float:
     return calibration.expected_calibration_error(calibration.reliability(confidence, right))
 
 
-def regress(kind: str, name: str, trainer: Trainer, task: tasks.Task, bar: "Progress") -> Regressed:
+def regress(kind: str, name: str, trainer: Trainer, task: tasks.Task, bar: Progress) -> Regressed:
     """Train one output activation on one regression task."""
     trained = trainer(task, bar, trace=True)
     predictions = trained.test[:, :, 0]
@@ -185,7 +182,7 @@ def regress(kind: str, name: str, trainer: Trainer, task: tasks.Task, bar: "Prog
     return Regressed(rows, trained.gradients, predictions)
 
 
-def f1_rows(plan: "Plan", bar: "Progress") -> list[Row]:
+def f1_rows(plan: HeadsPlan, bar: Progress) -> list[Row]:
     """Every F1 beside the accuracies, of networks and of a predictor that always says the most frequent answer."""
     digits = tasks.noisy(tasks.digits(), plan.noise)
     every = {

@@ -1,21 +1,18 @@
 """What `experiments.heads` writes: the three tables, and the report with the sentences that follow from the numbers."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jaxact import activations as catalogue
 from jaxact.classics.heads.measure import SUM_TOLERANCE, Regressed, Results, Row
+from jaxact.classics.heads.plan import LOGITS, HeadsPlan
 from jaxact.classics.heads.tasks import SAMPLES
 from jaxact.execution import runtime
-from jaxact.report.table import aligned
-
-if TYPE_CHECKING:
-    from jaxact.commands.heads import Plan
+from jaxact.report.markdown import command_line, document, environment_list, image
+from jaxact.report.table import aligned, csv_text
 
 NAMES = {"identity": "linear (identity)"}
 
@@ -31,11 +28,7 @@ def tables(results: Results) -> dict[str, str]:
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows([_fixed(name, value) for name, value in row.items()] for row in rows)
-    return text.getvalue()
+    return csv_text([tuple(rows[0]), *([_fixed(name, value) for name, value in row.items()] for row in rows)])
 
 
 def _fixed(name: str, value: Any) -> str:
@@ -47,7 +40,7 @@ def _fixed(name: str, value: Any) -> str:
 def summary(results: Results) -> str:
     """The tables of means and medians over seeds, as Markdown that reads well as plain text."""
     made = [classification_table(results), regression_table(results), f1_table(results), class_table(results)]
-    return "\n\n".join(table for table in made if table)
+    return document(*made).rstrip()
 
 
 def classification_table(results: Results) -> str | None:
@@ -132,31 +125,25 @@ def class_table(results: Results) -> str | None:
     return aligned(lines)
 
 
-def report(plan: "Plan", results: Results, figures: dict[str, str], command: str) -> str:
+def report(plan: HeadsPlan, results: Results, figures: dict[str, str], command: str) -> str:
     """The Markdown report."""
     first = next(iter(plan.heads.values()))
     hidden = "-".join(map(str, first.widths[:-1])) or "none"
     parts = [
         "# Which activation belongs on an output",
-        f"Command: `{command}`",
+        command_line(command),
         f"Networks: hidden layers {hidden} {first.activations[0]}, {first.init}, {first.optimizer} "
         f"lr {first.learning_rate:g}, batch {first.batch_size}, {len(plan.seeds)} seeds; digits {first.epochs} epochs, "
         f"regression {next(iter(plan.outputs.values())).epochs}; F1 on digits with noise of sd {plan.noise:g} on "
         f"the standardised pixels, imbalance {plan.imbalance:g}.",
-        "Environment:\n\n" + _environment(),
+        "Environment:\n\n" + environment_list(runtime.environment()),
         findings(results),
     ]
     parts += _section("Classification", classification_table(results), figures.get("classification"), CLASSIFICATION)
     parts += _section("Regression", regression_table(results), figures.get("regression"), REGRESSION)
     scores = "\n\n".join(table for table in (f1_table(results), class_table(results)) if table)
     parts += _section("F1", scores or None, figures.get("f1"), F1)
-    return "\n\n".join(parts) + "\n"
-
-
-def _environment() -> str:
-    facts = runtime.environment()
-    facts["packages"] = ", ".join(f"{name} {version}" for name, version in facts["packages"].items() if version)
-    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return document(*parts)
 
 
 CLASSIFICATION = (
@@ -185,7 +172,7 @@ F1 = (
 def _section(title: str, table: str | None, figure: str | None, text: str) -> list[str]:
     if table is None:
         return []
-    return [f"## {title}", text, table, *([f"![{title}]({figure})"] if figure else [])]
+    return [f"## {title}", text, table, *([image(figure, title)] if figure else [])]
 
 
 def findings(results: Results) -> str:
@@ -223,7 +210,7 @@ def confidence_cap(head: str, classes: int = 10) -> float:
 
     1 for a head whose logits are not bounded, or that is none of the `-logits`.
     """
-    bounds = catalogue.get(head.removesuffix("-logits")).range if head.endswith("-logits") else None
+    bounds = catalogue.get(head.removesuffix(LOGITS)).range if head.endswith(LOGITS) else None
     low, high = bounds or (-math.inf, math.inf)
     return 1 / (1 + (classes - 1) * math.exp(low - high))
 

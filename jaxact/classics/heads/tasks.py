@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxact import data
+
 ATTRIBUTES = {"even": (0, 2, 4, 6, 8), "prime": (2, 3, 5, 7), "above 4": (5, 6, 7, 8, 9), "has a loop": (0, 6, 8, 9)}
 """Attribute → the digits that have it: several may hold of one digit, or, of the 1, none."""
 
@@ -31,8 +33,6 @@ def one_hot(labels: np.ndarray) -> np.ndarray:
 
 def digits() -> Task:
     """scikit-learn's digits, all ten classes about equally often, one-hot targets."""
-    from jaxact import data
-
     d = data.load("digits")
     return Task(d.train_images, one_hot(d.train_labels), d.test_images, one_hot(d.test_labels), d.test_labels)
 

@@ -13,10 +13,10 @@ from jaxtyping import Array, Float, Int, Shaped
 from jaxact import numerics
 from jaxact.activations import Activation
 from jaxact.classics.planar.network import Params, cost, draw_params, logits
+from jaxact.classics.planar.plan import DTYPES
 from jaxact.classics.planar.points import Points
 from jaxact.training.ensemble import make_mesh, over_members, resolve_strategy
 
-DTYPES = ("float32", "float64")
 BOUNCE = 0.01
 """A step bounces if it raises the cost by more than this share of it."""
 

@@ -1,23 +1,24 @@
 """The figures of `experiments.planar`: sizes, learning rates, bouncing costs, decision boundaries."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jax
 import numpy as np
 
-from jaxact.classics import planar
 from jaxact.classics.planar.measure import COURSE_RATE, Measured, network_of
+from jaxact.classics.planar.network import logits
+from jaxact.classics.planar.plan import PlanarPlan
+from jaxact.classics.planar.points import load
+from jaxact.classics.planar.variants import activation
+from jaxact.report.figures import Axes, Figure, figure, save
+from jaxact.report.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from jaxact.commands.planar import Plan
-
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
-"""Okabe and Ito's palette, which colour-blind readers tell apart; an activation has one colour in all figures."""
+COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, BLACK)
+"""An activation has one colour and one marker in all figures."""
 MARKERS = "os^DvP*X"
-CLASSES = ("#0072B2", "#D55E00")
+SHADES = (BLACK, BLUE, SKY, GREEN, ORANGE, VERMILION)
+CLASSES = (BLUE, VERMILION)
 FILLS = ("#BFDBEC", "#F5D7BF")
 GRID = 150
 MOST = 8
@@ -25,33 +26,26 @@ RATE_SIZES = ("4", "20", "100")
 DPI = 90
 
 
-def draw(plan: "Plan", found: Sequence[Measured]) -> list[str]:
+def draw(plan: PlanarPlan, found: Sequence[Measured]) -> list[str]:
     """Draw what the results allow into the plan's folder; return the file names."""
     parts = [[done for done in found if done.cell.part == part] for part in ("thread", "sweep")]
     figures = {"costs.png": costs(plan, parts[0])} if parts[0] else {}
     figures |= {"sweep.png": sweep(plan, parts[1]), "boundaries.png": boundaries(plan, parts[1])}
-    for name, figure in figures.items():
-        figure.savefig(plan.out / name, dpi=DPI)
+    for name, drawn in figures.items():
+        save(drawn, plan.out / name, dpi=DPI)
     return list(figures)
 
 
-def _figure(width: float, height: float) -> "Figure":
-    """An empty figure of a size in inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
+def _style(plan: PlanarPlan, name: str) -> dict[str, Any]:
+    i = plan.activations.index(name) % MOST
+    return {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 5, "label": name}
 
 
-def _style(plan: "Plan", activation: str) -> dict[str, Any]:
-    i = plan.activations.index(activation) % MOST
-    return {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 5, "label": activation}
-
-
-def sweep(plan: "Plan", found: Sequence[Measured]) -> "Figure":
+def sweep(plan: PlanarPlan, found: Sequence[Measured]) -> Figure:
     """On the first data set: accuracy by size, and by learning rate for up to three sizes."""
     mine = [done for done in found if done.cell.dataset == plan.datasets[0]]
-    figure = _figure(11, 7.5)
-    top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
+    drawn = figure(11, 7.5)
+    top, bottom = drawn.subfigures(2, 1, squeeze=False)[:, 0]
     axes = top.subplots()
     _sizes(axes, plan, mine)
     layers = list(dict.fromkeys(d.cell.layers for d in sorted(mine, key=lambda d: d.cell.hidden)))
@@ -60,20 +54,20 @@ def sweep(plan: "Plan", found: Sequence[Measured]) -> "Figure":
     for panel, name in zip(panels, wanted, strict=True):
         _rates(panel, plan, [d for d in mine if d.cell.layers == name])
     panels[0].set_ylabel(f"training accuracy (%), mean of {len(plan.seeds)} seeds")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    return figure
+    drawn.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return drawn
 
 
-def _sizes(axes: "Axes", plan: "Plan", found: Sequence[Measured]) -> None:
+def _sizes(axes: Axes, plan: PlanarPlan, found: Sequence[Measured]) -> None:
     """Accuracy of every size at its own best learning rate; bars from the lowest to the highest seed."""
     names = {(d.cell.hidden, d.cell.init): f"{d.cell.layers}\n{d.cell.init}" for d in found}
     order = sorted(names, key=lambda key: (len(key[0]), key[0], key[1]))
-    for i, activation in enumerate(plan.activations):
-        mine = {(d.cell.hidden, d.cell.init): d.accuracy[d.best] for d in found if d.cell.activation == activation}
+    for i, name in enumerate(plan.activations):
+        mine = {(d.cell.hidden, d.cell.init): d.accuracy[d.best] for d in found if d.cell.activation == name}
         x = np.arange(len(order)) + (i - (len(plan.activations) - 1) / 2) * 0.6 / len(plan.activations)
         mean = np.array([mine[key].mean() for key in order])
         ends = [mean - [mine[key].min() for key in order], [mine[key].max() for key in order] - mean]
-        axes.errorbar(x, mean, ends, linestyle="none", capsize=2, linewidth=1, **_style(plan, activation))
+        axes.errorbar(x, mean, ends, linestyle="none", capsize=2, linewidth=1, **_style(plan, name))
     axes.set_xticks(range(len(order)), [names[key].removesuffix("\ncourse") for key in order])
     axes.set_xlabel("hidden units (weights 0.01 randn; 'lecun': randn/√fan-in)")
     axes.set_ylabel("training accuracy (%)")
@@ -83,7 +77,7 @@ def _sizes(axes: "Axes", plan: "Plan", found: Sequence[Measured]) -> None:
     axes.grid(axis="y", alpha=0.3)
 
 
-def _rates(axes: "Axes", plan: "Plan", found: Sequence[Measured]) -> None:
+def _rates(axes: Axes, plan: PlanarPlan, found: Sequence[Measured]) -> None:
     """Accuracy of one size over the learning rate, with the first initial weights that were tried."""
     for done in (d for d in found if d.cell.init == found[0].cell.init):
         axes.plot(done.cell.rates, done.accuracy.mean(axis=1), **_style(plan, done.cell.activation))
@@ -96,20 +90,19 @@ def _rates(axes: "Axes", plan: "Plan", found: Sequence[Measured]) -> None:
     axes.grid(alpha=0.3)
 
 
-def costs(plan: "Plan", thread: Sequence[Measured]) -> "Figure":
+def costs(plan: PlanarPlan, thread: Sequence[Measured]) -> Figure:
     """The cost over the steps in the reported settings: one panel for several learning rates, one for the rest."""
-    figure = _figure(10.4, 3.8)
-    panels = figure.subplots(1, 2, squeeze=False, sharey=True)
+    drawn = figure(10.4, 3.8)
+    panels = drawn.subplots(1, 2, squeeze=False, sharey=True)
     single = [done for done in thread if len(done.cell.rates) == 1]
     several = [done for done in thread if len(done.cell.rates) > 1]
-    shades = ("#000000", "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00")
     names = list(dict.fromkeys([*plan.activations, *(done.cell.activation for done in thread)]))
     for done in single:
         line = {"color": COLOURS[names.index(done.cell.activation) % MOST], "linewidth": 1.2}
         line |= {"label": f"{done.cell.activation}, {done.cell.layers} units, {done.cell.rates[0]:g}"}
         panels[0, 0].plot(done.trace_steps, done.trace[0, done.shown], **line)
     for done in several:
-        for i, shade in zip(range(len(done.cell.rates)), shades, strict=False):
+        for i, shade in zip(range(len(done.cell.rates)), SHADES, strict=False):
             line = {"color": shade, "label": f"{done.cell.rates[i]:g}", "linewidth": 0.9}
             panels[0, 1].plot(done.trace_steps, done.trace[i, done.shown], **line)
         panels[0, 1].set_title(f"{done.cell.activation}, {done.cell.layers} units, by learning rate")
@@ -120,10 +113,10 @@ def costs(plan: "Plan", thread: Sequence[Measured]) -> "Figure":
         axes.set_ylim(0, 1)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, ncols=2 if axes is panels[0, 1] else 1, loc="upper right")
-    return figure
+    return drawn
 
 
-def boundaries(plan: "Plan", found: Sequence[Measured]) -> "Figure":
+def boundaries(plan: PlanarPlan, found: Sequence[Measured]) -> Figure:
     """Where each network says class 0 and class 1, at its best learning rate, with the points it was trained on.
 
     Rows are activations; columns the sizes on the first data set, below them its deeper networks and the other sets.
@@ -139,31 +132,27 @@ def boundaries(plan: "Plan", found: Sequence[Measured]) -> "Figure":
     keys = [*shallow, *(key for key in of_first if key not in shallow), *others][: 2 * MOST]
     across, activations = min(MOST, len(keys)), plan.activations[:MOST]
     blocks = [keys[i : i + across] for i in range(0, len(keys), across)]
-    figure = _figure(1.5 * across + 0.4, (1.7 * len(activations) + 0.4) * len(blocks) + 0.4)
-    for part, block in zip(figure.subfigures(len(blocks), 1, squeeze=False)[:, 0], blocks, strict=True):
+    drawn = figure(1.5 * across + 0.4, (1.7 * len(activations) + 0.4) * len(blocks) + 0.4)
+    for part, block in zip(drawn.subfigures(len(blocks), 1, squeeze=False)[:, 0], blocks, strict=True):
         panels = part.subplots(len(activations), across, squeeze=False)
         for axes in panels.flat:
             axes.set_axis_off()
-        for i, activation in enumerate(activations):
+        for i, name in enumerate(activations):
             for axes, key in zip(panels[i], block, strict=False):
                 heading = f"{key[0]}, {key[1]}" + (f"\n{key[2]} weights" if key[2] != "course" else "")
-                _regions(axes, columns[key][activation], heading if i == 0 else "")
-            panels[i, 0].set_ylabel(activation.replace("_", "\n", 1), fontsize=9)
-    figure.supxlabel("above each panel: learning rate, training accuracy; class 0 blue, 1 vermilion", fontsize=9)
-    return figure
+                _regions(axes, columns[key][name], heading if i == 0 else "")
+            panels[i, 0].set_ylabel(name.replace("_", "\n", 1), fontsize=9)
+    drawn.supxlabel("above each panel: learning rate, training accuracy; class 0 blue, 1 vermilion", fontsize=9)
+    return drawn
 
 
-def _regions(axes: "Axes", done: Measured, heading: str) -> None:
+def _regions(axes: Axes, done: Measured, heading: str) -> None:
     """One panel: the two regions, the points, the learning rate and the accuracy."""
-    import jax
-
-    from jaxact.classics.planar.network import logits
-
-    points, best = planar.load(done.cell.dataset), done.best
+    points, best = load(done.cell.dataset), done.best
     low, high = points.inputs.min(axis=0) - 0.5, points.inputs.max(axis=0) + 0.5
     x, y = (np.linspace(a, b, GRID) for a, b in zip(low, high, strict=True))
     plane = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    network, entry = network_of(done, best, done.shown), planar.activation(done.cell.activation)
+    network, entry = network_of(done, best, done.shown), activation(done.cell.activation)
     z = jax.jit(logits, static_argnums=1)(network, entry, plane.astype(done.cell.dtype))
     axes.contourf(x, y, np.asarray(z).reshape(GRID, GRID) > 0, levels=[-0.5, 0.5, 1.5], colors=FILLS)
     for label, colour in enumerate(CLASSES):

@@ -1,16 +1,17 @@
 """Trains what `experiments.planar` plans, cell by cell, and keeps of each what tables and figures need."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 import numpy as np
 
-from jaxact.classics import planar
+from jaxact.classics.planar.descent import accuracy, bouncing, swing, train
+from jaxact.classics.planar.network import Params
+from jaxact.classics.planar.plan import PlanarPlan
+from jaxact.classics.planar.points import load
+from jaxact.classics.planar.variants import activation
 from jaxact.execution.progress import progress
-
-if TYPE_CHECKING:
-    from jaxact.classics.planar.network import Params
-    from jaxact.commands.planar import Plan
 
 TRACE_POINTS = 200
 COURSE_SEED, COURSE_RATE = 2, 1.2
@@ -93,7 +94,7 @@ class Measured(NamedTuple):
     swing: np.ndarray
     trace: np.ndarray
     trace_steps: np.ndarray
-    params: "Params"
+    params: Params
 
     @property
     def best(self) -> int:
@@ -116,7 +117,7 @@ def thread_cells(steps: int) -> Iterator[Cell]:
         yield Cell("thread", "flower", said.activation, (said.units,), "course", rates, steps, "float64")
 
 
-def cells(plan: "Plan") -> list[Cell]:
+def cells(plan: PlanarPlan) -> list[Cell]:
     """Everything to run, the sweep from the largest network to the smallest."""
     sweep = [
         Cell("sweep", dataset, activation, hidden, init, plan.rates, plan.steps, plan.dtype)
@@ -129,7 +130,7 @@ def cells(plan: "Plan") -> list[Cell]:
     return thread + sorted(sweep, key=lambda cell: -sum(cell.hidden))
 
 
-def measure(plan: "Plan") -> list[Measured]:
+def measure(plan: PlanarPlan) -> list[Measured]:
     """Train all cells, in the order of `cells`."""
     todo = cells(plan)
     found = []
@@ -147,11 +148,9 @@ def measure(plan: "Plan") -> list[Measured]:
 
 def run(cell: Cell, seeds: Sequence[int]) -> Measured:
     """Train one cell."""
-    from jaxact.classics.planar.descent import accuracy, bouncing, swing, train
-
-    points, fresh = (planar.load(cell.dataset, draw) for draw in (0, FRESH_DRAW))
+    points, fresh = (load(cell.dataset, draw) for draw in (0, FRESH_DRAW))
     done = train(
-        planar.activation(cell.activation),
+        activation(cell.activation),
         cell.hidden,
         points,
         seeds=seeds,
@@ -176,8 +175,6 @@ def run(cell: Cell, seeds: Sequence[int]) -> Measured:
     )
 
 
-def network_of(found: Measured, rate: int, seed: int) -> Any:
+def network_of(found: Measured, rate: int, seed: int) -> Params:
     """The parameters of one network, by indices."""
-    import jax
-
     return jax.tree.map(lambda leaf: leaf[rate, seed], found.params)

@@ -8,9 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from jaxact.activations import Activation
-
-INITS = ("course", "lecun")
-"""Weight scales: 0.01, the course's; or 1/√fan_in."""
+from jaxact.classics.planar.plan import INITS
 
 
 class Params(NamedTuple):

@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxact.classics import planar
+from jaxact.activations import check_derivative, derivative
 from jaxact.classics.planar import tables
 from jaxact.classics.planar.measure import (
     COURSE_RATE,
@@ -17,33 +16,29 @@ from jaxact.classics.planar.measure import (
     Measured,
     Reported,
 )
+from jaxact.classics.planar.plan import PlanarPlan
+from jaxact.classics.planar.variants import WRONG_SIGMOID, activation
 from jaxact.execution import runtime
+from jaxact.report.markdown import command_line, document, environment_list, image
 from jaxact.report.table import aligned
-
-if TYPE_CHECKING:
-    from jaxact.commands.planar import Plan
 
 CHANCE = math.log(2)
 
 
-def write(plan: "Plan", found: Sequence[Measured], figures: Sequence[str], command: str) -> str:
-    """Write `runs.csv`, `summary.csv` and `report.md`; return what to print."""
-    found = sorted(found, key=lambda done: done.cell)
-    sections = [part for part in (answer(plan, found), thread(found), gradients(found), sweep(plan, found)) if part]
-    environment = "\n".join(f"- {name}: {value}" for name, value in runtime.environment().items())
-    page = [
-        "# Does a planar classifier need tanh?",
-        *sections,
-        *(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in figures),
-        f"## How it was made\n\nCommand: `{command}`\n\n{environment}",
-    ]
-    for name, rows in {"runs.csv": tables.runs(found), "summary.csv": tables.summary(found)}.items():
-        (plan.out / name).write_text(tables.as_csv(rows), encoding="utf-8")
-    (plan.out / "report.md").write_text("\n\n".join(page) + "\n", encoding="utf-8")
-    return "\n" + "\n\n".join([*sections, f"report.md, runs.csv, summary.csv and {len(figures)} figures: {plan.out}"])
+def sections(plan: PlanarPlan, found: Sequence[Measured]) -> list[str]:
+    """The answer and the tables behind it, each with what it shows."""
+    made = (answer(plan, found), thread(found), gradients(found), sweep(plan, found))
+    return [section for section in made if section]
 
 
-def answer(plan: "Plan", found: Sequence[Measured]) -> str:
+def report(sections: Sequence[str], figures: Sequence[str], command: str) -> str:
+    """The Markdown report."""
+    made = f"## How it was made\n\n{command_line(command)}\n\n{environment_list(runtime.environment())}"
+    shown = [image(name, name.removesuffix(".png").replace("_", " ")) for name in figures]
+    return document("# Does a planar classifier need tanh?", *sections, *shown, made)
+
+
+def answer(plan: PlanarPlan, found: Sequence[Measured]) -> str:
     """One line per activation on the course's size, or the first: its best learning rate beside the course's."""
     mine = [done for done in found if done.cell.part == "sweep" and done.cell.dataset == plan.datasets[0]]
     hidden = (4,) if (4,) in plan.hidden[plan.datasets[0]] else plan.hidden[plan.datasets[0]][0]
@@ -120,11 +115,9 @@ def _seeds(done: Measured, rate: int) -> str:
 
 def gradients(found: Sequence[Measured]) -> str:
     """The derivative check of every activation that was trained."""
-    from jaxact.activations import check_derivative, derivative
-
     rows = [["activation", "check", "worst relative error", "at z", "stated", "measured"]]
     for name in dict.fromkeys(done.cell.activation for done in found):
-        entry = planar.activation(name)
+        entry = activation(name)
         check = check_derivative(entry, derivative(entry), kinks=entry.kinks or ())
         numbers = (f"{check.error:.1e}", f"{check.point:.2f}", f"{check.stated:.6f}", f"{check.measured:.6f}")
         rows.append([name, "passed" if check.passed else "FAILED", *numbers])
@@ -132,7 +125,7 @@ def gradients(found: Sequence[Measured]) -> str:
         "`jaxact.activations.check_derivative` compares the derivative that back-propagation uses with fourth-order "
         "central differences of the function; shown is the worst of 101 points."
     )
-    if planar.WRONG_SIGMOID.name in [row[0] for row in rows]:
+    if WRONG_SIGMOID.name in [row[0] for row in rows]:
         text += (
             " The wrong one, σ(a)(1 − σ(a)) at a = σ(z), lies between 0.197 and 0.25 for every z: the hidden weights "
             "get nearly the gradient of a linear network, whether or not their unit is saturated, and a step need not "
@@ -142,7 +135,7 @@ def gradients(found: Sequence[Measured]) -> str:
     return f"## The gradient check\n\n{text}\n\n{aligned(rows)}"
 
 
-def sweep(plan: "Plan", found: Sequence[Measured]) -> str:
+def sweep(plan: PlanarPlan, found: Sequence[Measured]) -> str:
     """Every network at its own best learning rate: one row per size, one column per activation."""
     part = [done for done in found if done.cell.part == "sweep"]
     table: dict[tuple, dict[str, Measured]] = {}
@@ -190,8 +183,8 @@ def wrong_effect(part: Sequence[Measured]) -> list[str]:
         c = done.cell
         if len(c.hidden) == 1 and c.init == part[0].cell.init:
             best[c.activation, c.hidden[0]] = done.accuracy[done.best].mean()
-    sizes = sorted(units for name, units in best if name == planar.WRONG_SIGMOID.name and ("sigmoid", units) in best)
-    pairs = [f"{n}: {best['sigmoid', n]:.1f} → {best[planar.WRONG_SIGMOID.name, n]:.1f}" for n in sizes]
+    sizes = sorted(units for name, units in best if name == WRONG_SIGMOID.name and ("sigmoid", units) in best)
+    pairs = [f"{n}: {best['sigmoid', n]:.1f} → {best[WRONG_SIGMOID.name, n]:.1f}" for n in sizes]
     return [f"The wrong derivative, sigmoid → with it, by hidden units: {', '.join(pairs)}."] if pairs else []
 
 
@@ -231,7 +224,7 @@ def _best_text(done: Measured) -> str:
     return f"{mean:.1f}{deviation} / {done.fresh[done.best].mean():.1f} ({done.cell.rates[done.best]:g})"
 
 
-def _champion(plan: "Plan", part: Sequence[Measured], name: str) -> str:
+def _champion(plan: PlanarPlan, part: Sequence[Measured], name: str) -> str:
     """The best networks of one activation on the first data set, with one hidden layer and with more."""
     mine = [done for done in part if done.cell.activation == name and done.cell.dataset == plan.datasets[0]]
     found = []

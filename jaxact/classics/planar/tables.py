@@ -1,7 +1,5 @@
 """The CSV files of `experiments.planar`: `runs.csv`, one row per network, and `summary.csv`, over the seeds."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxact.classics.planar.measure import Measured
+from jaxact.report.table import csv_text
 
 CELL = ("part", "dataset", "activation", "hidden", "init", "steps", "dtype", "rate")
 
@@ -52,8 +51,6 @@ def summary(found: Iterable[Measured]) -> list[list[Any]]:
     return rows
 
 
-def as_csv(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV text with Unix line ends."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue()
+def tables(found: Sequence[Measured]) -> dict[str, str]:
+    """File name → text of the tables."""
+    return {"runs.csv": csv_text(runs(found)), "summary.csv": csv_text(summary(found))}

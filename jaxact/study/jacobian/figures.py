@@ -1,17 +1,14 @@
 """The figures of `experiments.jacobian`: gradients by layer, spectra of Jacobians, dead and saturated units."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxact.classics.gallery.figures import pyplot
+from jaxact.report.figures import figure, panels, save
 from jaxact.study.jacobian.measure import LAYER_EXAMPLES, Measured, Results
 from jaxact.study.jacobian.tables import layer_quantities, up_to_rank
-
-__all__ = ["draw", "pyplot"]
 
 START, END, GREY, COLOURS = "#0072B2", "#D55E00", "#777777", ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 """Okabe and Ito's palette, which colour-blind readers tell apart."""
@@ -41,31 +38,8 @@ def draw(results: Results, out: Path) -> dict[str, str]:
         "largest, saturated or, with a ReLU, off, by layer, mean over seeds with the range of the seeds.",
     }
     for name, paint in {"gradients.png": _gradients, "spectra.png": _spectra, "units.png": _units}.items():
-        figure = paint(shown, epochs)
-        _save(figure, out / name)
-        pyplot().close(figure)
+        save(paint(shown, epochs), out / name, colours=64)
     return {name: caption + more for name, caption in captions.items()}
-
-
-def _save(figure: Any, path: Path) -> None:
-    """As a PNG of 64 colours, a third of the size of full colour."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=110)
-    Image.open(buffer).convert("RGB").quantize(64).save(path, optimize=True)
-
-
-def _panels(count: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    figure, axes = pyplot().subplots(
-        rows, columns, figsize=(width * columns, height * rows), layout="constrained", squeeze=False
-    )
-    flat = list(axes.ravel())
-    for spare in flat[count:]:
-        spare.set_visible(False)
-    return figure, flat[:count]
 
 
 def _layer_ticks(measured: Measured) -> list[str]:
@@ -73,7 +47,7 @@ def _layer_ticks(measured: Measured) -> list[str]:
 
 
 def _gradients(shown: Sequence[Measured], epochs: int) -> Any:
-    figure, axes = _panels(len(shown), 2, 5.4, 3.9)
+    drawn, axes = panels(len(shown), 2, 5.4, 3.9)
     for axis, measured in zip(axes, shown, strict=True):
         found, layers = layer_quantities(measured), np.arange(1, len(measured.config.widths) + 1)
         norms = found["gradient_norm"].values
@@ -98,7 +72,7 @@ def _gradients(shown: Sequence[Measured], epochs: int) -> Any:
         _plain_logarithmic(axis)
         axis.grid(alpha=0.25)
         axis.legend(fontsize=7)
-    return figure
+    return drawn
 
 
 def _plain_logarithmic(axis: Any) -> None:
@@ -118,9 +92,8 @@ def _positive(values: np.ndarray) -> np.ndarray:
 
 def _spectra(shown: Sequence[Measured], epochs: int) -> Any:
     columns = 1 + max(len(measured.config.widths) for measured in shown)
-    figure, axes = pyplot().subplots(
-        len(shown), columns, figsize=(3.1 * columns, 2.7 * len(shown)), layout="constrained", squeeze=False
-    )
+    drawn = figure(3.1 * columns, 2.7 * len(shown))
+    axes = drawn.subplots(len(shown), columns, squeeze=False)
     for row, measured in zip(axes, shown, strict=True):
         config, look = measured.config, measured.look
         stack = measured.theory.stack if measured.theory else None
@@ -128,8 +101,8 @@ def _spectra(shown: Sequence[Measured], epochs: int) -> Any:
         rms = [None] * (1 + len(names))
         if stack:
             rms = [config.widths[-1] * stack.chi_product[-1], *stack.jacobian]
-        panels = zip(row, ["∂logits/∂x", *names], [look.spectrum, *look.layer_spectra], rms, strict=True)
-        for axis, name, spectrum, expected in panels:
+        quantities = zip(row, ["∂logits/∂x", *names], [look.spectrum, *look.layer_spectra], rms, strict=True)
+        for axis, name, spectrum, expected in quantities:
             top = 0.0
             for time, colour in ((0, START), (epochs, END))[: 1 + (epochs > 0)]:
                 top = max(top, float(np.nanmax(spectrum.singular_values[:, time], initial=0)))
@@ -148,7 +121,7 @@ def _spectra(shown: Sequence[Measured], epochs: int) -> Any:
         row[0].set_ylabel(config.name + "\nsingular value", fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel("number", fontsize=8)
-    return figure
+    return drawn
 
 
 def _band(axis: Any, values: np.ndarray, colour: str) -> None:
@@ -168,7 +141,7 @@ def _lowest(axis: Any, top: float) -> float:
 
 
 def _units(shown: Sequence[Measured], epochs: int) -> Any:
-    figure, axes = _panels(len(shown), 2, 5.4, 3.5)
+    drawn, axes = panels(len(shown), 2, 5.4, 3.5)
     for axis, measured in zip(axes, shown, strict=True):
         found, times = layer_quantities(measured), np.arange(epochs + 1)
         dead = 100 * found["dead_units"].values / np.array(measured.config.widths)
@@ -184,4 +157,4 @@ def _units(shown: Sequence[Measured], epochs: int) -> Any:
         axis.set_xticks(times[:: 1 + len(times) // 12])
         axis.grid(alpha=0.25)
         axis.legend(fontsize=7, ncols=2, loc="upper center")
-    return figure
+    return drawn
