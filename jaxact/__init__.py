@@ -13,7 +13,7 @@ _FUNCTIONS = {"diagnose": "diagnosis"}
 _MOVED = {
     "catalogue": "activations.catalogue", "functions": "activations.functions", "convolution": "models.convolution",
     "optimizers": "training.optimizers", "lowrank": "training.lowrank", "ensemble": "training.ensemble",
-    "parallel": "training.parallel", "health": "probes", "propagation": "probes", "lenet_probes": "probes.lenet",
+    "parallel": "training.parallel", "health": "probes", "propagation": "probes", "lenet_probes": "probes",
     "meanfield": "theory", "prediction": "theory.prediction", "scores": "statistics.scores",
     "calibration": "statistics.calibration", "published": "study.published", "claims": "study.claims",
     "findings": "study.findings", "comparison": "study.comparison", "depth": "classics.depth",
