@@ -5,7 +5,10 @@ Submodules load on first use, so that `import jaxact` loads neither JAX nor anyt
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxact.diagnosis import diagnose as diagnose
 
 __version__ = "0.1.0"
 _MODULES = frozenset(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
