@@ -5,14 +5,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxact import metrics
 from jaxact.models import MLP
 from jaxact.probes.certificate import gradient_coherence
 from jaxact.probes.chain import Chain, input_output
 from jaxact.probes.dimension import participation_ratio
-from jaxact.probes.network import Affine, Layer, kernels_of, mlp_affine, mlp_nonlinearities
+from jaxact.probes.network import Affine, Layer, Nonlinearity, kernels_of, mlp_affine
 from jaxact.probes.partial_norms import chain_apjn
 
 CHUNK = 1000
@@ -20,7 +20,7 @@ CHUNK = 1000
 
 
 def looks(
-    model: MLP, variables: Any, which: Int[Array, " layers *halves"], jacobians: int
+    model: MLP, variables: Any, which: Array, affine: tuple[Affine, ...], phis: list[Nonlinearity], jacobians: int
 ) -> tuple[Callable[[Array], list[Layer]], Callable[[Array, Array], dict[str, Array]]]:
     """A function from a batch of images to its layers, and one from training examples to fields of a `Probe`.
 
@@ -28,10 +28,10 @@ def looks(
         model: the architecture.
         variables: of one network.
         which: one index into `model.choices` per layer, or two.
+        affine: of `mlp_affine`.
+        phis: of `mlp_nonlinearities`, first layer first.
         jacobians: of how many of the training examples the Jacobians are made.
     """
-    affine = mlp_affine(model, variables)
-    phis = list(mlp_nonlinearities(model, variables, which).values())
 
     def forward(x: Array) -> list[Layer]:
         layers = []

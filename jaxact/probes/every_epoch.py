@@ -90,15 +90,16 @@ def make_probe(model: MLP | LeNet, score: Score | None = None) -> Callable[..., 
         labels: Int[Array, " examples"],
     ) -> Any:
         images, labels = images[:GRADIENT_EXAMPLES], labels[:GRADIENT_EXAMPLES]
+        affine = mlp_affine(model, variables)
         phis = list(mlp_nonlinearities(model, variables, which).values())
-        forward, look = kind.looks(model, variables, which, JACOBIAN_EXAMPLES)
+        forward, look = kind.looks(model, variables, which, affine, phis, JACOBIAN_EXAMPLES)
         thresholds = [SATURATION_SHARE * phi.steepest for phi in phis]
         states, scores = over_test_set(forward, thresholds, test, score, kind.CHUNK)
         found = Probe(
             **states,
             **look(images, labels),
             negative_weights=jnp.stack([(kernel < 0).sum() for kernel in kernels_of(model, variables["params"])]),
-            certified_dead=certified(mlp_affine(model, variables), jnp.asarray(ranges)[which]),
+            certified_dead=certified(affine, jnp.asarray(ranges)[which]),
         )
         return (found, scores) if score else found
 

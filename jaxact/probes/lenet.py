@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxact.models import LeNet
 from jaxact.probes.certificate import gradient_coherence
@@ -22,17 +22,16 @@ from jaxact.probes.dimension import participation_ratio
 from jaxact.probes.gradients import loss_gradients
 from jaxact.probes.jacobians import jacobian
 from jaxact.probes.lenet_network import lenet_apjn, lenet_network
-from jaxact.probes.network import Layer, Network, kernels_of, mlp_nonlinearities
+from jaxact.probes.network import Affine, Layer, Network, Nonlinearity, kernels_of
 
 CHUNK = 50
 """Examples at a time: the patches of a chunk should stay in cache."""
 
 
 def looks(
-    model: LeNet, variables: Any, which: Int[Array, " layers *halves"], jacobians: int
+    model: LeNet, variables: Any, which: Array, affine: tuple[Affine, ...], phis: list[Nonlinearity], jacobians: int
 ) -> tuple[Callable[[Array], list[Layer]], Callable[[Array, Array], dict[str, Array]]]:
     """As of `dense.looks`; the images are flat."""
-    phis = list(mlp_nonlinearities(model, variables, which).values())
 
     def network_of(params: Any) -> Network:
         return lenet_network(model, {**variables, "params": params}, which)
