@@ -93,8 +93,9 @@ def predict(config: Config, features: int, data: InputGroups | InputStatistics, 
 
     Held against counts of `tests/oracles/dead_simulation.py` for outputs of the study's widths: relu-X-relu and
     sigmoid-X-relu for every X of the catalogue on MNIST and digits, and the study's 16 also on Fashion-MNIST. Dead
-    outputs are within 10 % or 0.1 of 10 wherever the hidden layers have `FEW_ACTIVE` or more units `active`. With fewer the largest errors
-    are 2.04 for 3.71 (sigmoid-threshold-relu) and 0.83 for 0.30 (relu-threshold-relu), both on MNIST.
+    outputs are within 10 % or 0.1 of 10 wherever the hidden layers have `FEW_ACTIVE` or more units `active`. With fewer
+    the largest errors are 2.04 for 3.71 (sigmoid-threshold-relu) and 0.83 for 0.30 (relu-threshold-relu), both on
+    MNIST.
 
     Args:
         config: activations, widths and initialiser; the rest of it does not matter.
