@@ -5,7 +5,10 @@ Submodules load on first use, so that `import jaxact` loads neither JAX nor anyt
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxact.diagnosis import diagnose as diagnose
 
 from jaxact import interrupts
 
@@ -15,7 +18,7 @@ _FUNCTIONS = {"diagnose": "diagnosis"}
 _MOVED = {
     "catalogue": "activations.catalogue", "functions": "activations.functions", "convolution": "models.convolution",
     "optimizers": "training.optimizers", "lowrank": "training.lowrank", "ensemble": "training.ensemble",
-    "parallel": "training.parallel", "health": "probes", "propagation": "probes", "lenet_probes": "probes.lenet",
+    "parallel": "training.parallel", "health": "probes", "propagation": "probes", "lenet_probes": "probes",
     "meanfield": "theory", "prediction": "theory.prediction", "scores": "statistics.scores",
     "calibration": "statistics.calibration", "published": "study.published", "claims": "study.claims",
     "findings": "study.findings", "comparison": "study.comparison", "depth": "classics.depth.library",

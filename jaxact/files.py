@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
+
 LOCK = ".lock"
 LOCK_SECONDS = 120.0
 """How long a process waits for another one's write, which takes milliseconds."""
@@ -63,8 +65,6 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         TimeoutError: another process holds it for longer than `LOCK_SECONDS`.
     """
-    from filelock import FileLock, Timeout
-
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK, timeout=LOCK_SECONDS, mode=0o666)  # whoever may write the folder may lock it
     try:

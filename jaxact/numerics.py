@@ -35,9 +35,8 @@ def key(seed: "Int[Array, ''] | int") -> "Key[Array, '']":
     It is `jax.random.key(seed, impl="threefry2x32")`, put together by hand: that function adds JAX_RANDOM_SEED_OFFSET.
     """
     import jax
-    import jax.numpy as jnp
 
-    words = jnp.stack([jnp.zeros((), jnp.uint32), jnp.asarray(seed).astype(jnp.uint32)])
+    words = jax.numpy.stack([jax.numpy.zeros((), "uint32"), jax.numpy.asarray(seed).astype("uint32")])
     return jax.random.wrap_key_data(words, impl=IMPLEMENTATION)
 
 

@@ -4,9 +4,11 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
+
+from jaxact.activations.pointwise import NumpyFunction, derivative, gaussian_mean, in_float64
 
 if TYPE_CHECKING:
     import jax
@@ -157,8 +159,6 @@ class Activation:
 
     @cached_property
     def _moments(self) -> tuple[float, float]:
-        from jaxact.activations.measured import as_numpy, gaussian_mean
-
         phi, _ = as_numpy(self)
         mean = gaussian_mean(phi, self.kinks or ())
         return mean, gaussian_mean(lambda z: (phi(z) - mean) ** 2, self.kinks or ())
@@ -177,3 +177,23 @@ class Activation:
     def gain(self) -> float:
         """1/√E[φ(Z)²]: weights of variance gain²/fan_in keep a second moment of 1 (√2 for relu: He et al. 2015)."""
         return 1 / math.sqrt(self.variance + self.mean**2)
+
+
+@cache
+def as_numpy(activation: Activation) -> tuple[NumpyFunction, NumpyFunction]:
+    """φ and φ' as float64 NumPy functions, whatever the global precision; learnable ones at their start values.
+
+    Args:
+        activation: An elementwise entry; a stochastic one is taken in test mode.
+
+    Returns:
+        φ and φ', each from an array of any shape to a float64 array of that shape (one compilation per shape).
+
+    Raises:
+        ValueError: If the activation is not elementwise.
+    """
+    if activation.kind != "elementwise":
+        raise ValueError(
+            f"{activation.name} acts along an axis and has no scalar form: choose an elementwise activation"
+        )
+    return in_float64(activation), in_float64(derivative(activation))

@@ -13,22 +13,11 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from jaxact.activations.catalogue import ENTRIES, SYNONYMS
-from jaxact.activations.entry import NAME, Activation, Parameter, resolve
-from jaxact.activations.measured import DerivativeCheck, as_numpy, check_derivative, derivative, measure
+import numpy as np
 
-__all__ = [
-    "Activation",
-    "DerivativeCheck",
-    "Parameter",
-    "as_numpy",
-    "check_derivative",
-    "derivative",
-    "get",
-    "known",
-    "names",
-    "register",
-]
+from jaxact.activations.catalogue import ENTRIES, SYNONYMS
+from jaxact.activations.entry import NAME, Activation, Parameter, as_numpy, resolve
+from jaxact.activations.measured import measure
 
 _TABLE = dict(ENTRIES)
 _MOVED = {"experiments.interventions:half_tanh": "jaxact.activations.functions:half_tanh"}
@@ -248,7 +237,6 @@ def _complete(entry: Activation) -> Activation:
     if entry.kind != "elementwise" or not missing:
         return entry
     import jax
-    import numpy as np
 
     try:
         shape = jax.eval_shape(entry, jax.ShapeDtypeStruct((2, 3), np.float32)).shape

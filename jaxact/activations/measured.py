@@ -1,93 +1,15 @@
-"""What can be measured of an elementwise activation: derivatives, Gaussian means, and the facts nobody stated.
+"""What can be measured of an elementwise activation: the facts nobody stated, and whether a derivative is right.
 
 JAX is loaded on the first call, not on import.
 """
 
 from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import jax
-
-    from jaxact.activations.entry import Activation
-
-NumpyFunction = Callable[[Any], np.ndarray]
-
-
-def derivative(activation: "Callable[..., jax.Array]") -> "Callable[..., jax.Array]":
-    """The elementwise derivative φ' by reverse-mode differentiation.
-
-    Args:
-        activation: An elementwise function `φ(x, *rest)`, such as an `Activation`; `rest` (theta, key) is held fixed.
-
-    Returns:
-        A function with the same arguments that returns φ'(x), in the shape and dtype of x.
-    """
-
-    def dphi(x, *rest, **named):
-        import jax
-        import jax.numpy as jnp
-
-        value, pull = jax.vjp(lambda point: activation(point, *rest, **named), jnp.asarray(x))
-        return pull(jnp.ones_like(value))[0]
-
-    return dphi
-
-
-def _float64(fn: Callable[..., Any]) -> NumpyFunction:
-    import jax
-
-    compiled = jax.jit(fn)
-
-    def call(x):
-        # Evaluated at once even while a caller is being traced, so that facts can be looked up inside jit.
-        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-            return np.asarray(compiled(np.asarray(x, np.float64)))
-
-    return call
-
-
-@cache
-def as_numpy(activation: "Activation") -> tuple[NumpyFunction, NumpyFunction]:
-    """φ and φ' as float64 NumPy functions, whatever the global precision; learnable ones at their start values.
-
-    Args:
-        activation: An elementwise entry; a stochastic one is taken in test mode.
-
-    Returns:
-        φ and φ', each from an array of any shape to a float64 array of that shape (one compilation per shape).
-
-    Raises:
-        ValueError: If the activation is not elementwise.
-    """
-    if activation.kind != "elementwise":
-        raise ValueError(
-            f"{activation.name} acts along an axis and has no scalar form: choose an elementwise activation"
-        )
-    return _float64(activation), _float64(derivative(activation))
-
-
-def gaussian_mean(fn: NumpyFunction, kinks: tuple[float, ...] = ()) -> float:
-    """E[f(Z)] for Z ~ N(0, 1) by Gauss–Legendre panels split at the kinks and refined towards 0.
-
-    Args:
-        fn: Vectorised f, smooth between the kinks on scales of 1e-3 and more around 0.
-        kinks: Points where f or a derivative jumps.
-
-    Returns:
-        The mean; the cut at |z| = 13 costs less than 1e-35 for a bounded f.
-    """
-    near = 2.0 ** np.arange(-10, 1)
-    edges = np.concatenate([-near, [0.0], near, np.arange(-13.0, 14.0), [k for k in kinks if abs(k) < 13]])
-    edges = np.unique(edges)
-    nodes, weights = np.polynomial.legendre.leggauss(24)
-    half, centre = np.diff(edges) / 2, (edges[1:] + edges[:-1]) / 2
-    z = centre[:, None] + half[:, None] * nodes
-    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    return float(np.sum(half[:, None] * weights * density * fn(z)))
+from jaxact.activations.entry import Activation
+from jaxact.activations.pointwise import NumpyFunction, derivative, in_float64
 
 
 def find_kinks(curves: Callable[[np.ndarray], np.ndarray], grid: np.ndarray) -> tuple[float, ...]:
@@ -124,16 +46,16 @@ def _limit(values: np.ndarray, beside_kinks: np.ndarray, sign: float) -> float:
     return sign * np.inf if growing.any() else float(sign * np.max(sign * np.append(values, beside_kinks)))
 
 
-def _curves(activation: "Activation", size: int) -> NumpyFunction:
+def _curves(activation: Activation, size: int) -> NumpyFunction:
     """Up to `size` points to φ, φ' and φ'', [3, points]; always padded to that size, so compiled once."""
     import jax.numpy as jnp
 
     slope = derivative(activation)
-    curves = _float64(lambda x: jnp.stack([activation(x), slope(x), derivative(slope)(x)]))
+    curves = in_float64(lambda x: jnp.stack([activation(x), slope(x), derivative(slope)(x)]))
     return lambda points: curves(np.resize(points, size))[:, : points.size]
 
 
-def measure(activation: "Activation") -> dict[str, Any]:
+def measure(activation: Activation) -> dict[str, Any]:
     """Measures range, φ'(0), sup |φ'|, kinks, death and saturation of an elementwise activation in float64.
 
     Limits: features narrower than 1/64 or beyond |x| = 20 can be missed; extrema are good to about 1e-5, and a

@@ -245,7 +245,7 @@ class _Finished:
 def _run(prepared: Prepared, call: "list[Job]", bar: "Progress") -> "History":
     if prepared.board is None:
         return prepared.machine.run(call, lambda *_: bar.advance(len(call)))
-    from jaxact.execution.tensorboard import Watch
+    from jaxact.execution.tensorboard_watch import Watch
 
     def on_epoch(number: int, history: "History") -> None:
         watch.epoch(number, history)

@@ -12,7 +12,7 @@ from jaxact.diagnosis import axes
 from jaxact.diagnosis.batches import alone, examples_of, first
 from jaxact.diagnosis.edges import OUTPUT, Edges, Kernel
 from jaxact.diagnosis.graph import run_all
-from jaxact.diagnosis.measure import GAIN_EXAMPLES, PROBES, Subject
+from jaxact.diagnosis.measure import GAIN_EXAMPLES, SIGN_VECTORS, Subject
 
 
 class Flow(NamedTuple):
@@ -27,7 +27,7 @@ class Flow(NamedTuple):
         alike: share of the kernel's units whose weights are those of the first unit.
     """
 
-    norms: Float[Array, "examples probes layers"]
+    norms: Float[Array, "examples vectors layers"]
     received: Float[Array, " layers"]
     spread: Float[Array, " layers"]
     deviation: Float[Array, " layers"]
@@ -36,7 +36,7 @@ class Flow(NamedTuple):
 
 
 def flow(subject: Subject, leaves: list[Array], images: Any, kernels: tuple[Kernel | None, ...]) -> Flow:
-    """Measure signal and gradient on up to 16 examples, the gradient with 8 random probes each."""
+    """Measure signal and gradient on up to 16 examples, the gradient with 8 vectors of random signs each."""
     graph, slots = subject.graph, [layer.slot for layer in subject.layers]
     nothing = jnp.asarray(jnp.nan, jnp.float32)
 
@@ -47,7 +47,7 @@ def flow(subject: Subject, leaves: list[Array], images: Any, kernels: tuple[Kern
             return run_all(graph, leaves, alone(x), dict(zip(slots, shifts, strict=True)))[graph.output]
 
         value, pull = jax.vjp(output, [jnp.zeros_like(values[slot]) for slot in slots])
-        signs = jax.random.rademacher(key, (PROBES, *value.shape), value.dtype)
+        signs = jax.random.rademacher(key, (SIGN_VECTORS, *value.shape), value.dtype)
         norms = jax.vmap(lambda sign: jnp.stack([_norm(part) for part in pull(sign)[0]]))(signs)
         received = [nothing if kernel is None else _rms(values[kernel.received]) for kernel in kernels]
         return norms, received, [values[slot].astype(jnp.float32) for slot in slots]
@@ -79,7 +79,7 @@ class Transport(NamedTuple):
 
     Attributes:
         gain: its norm by a pre-activation over that by the layers before the output, together.
-        error: standard error of that from the random probes.
+        error: standard error of that from the random signs.
         step: its norm over that by the layer's successors, together; NaN before the output.
     """
 
@@ -88,7 +88,7 @@ class Transport(NamedTuple):
     step: list[float]
 
 
-def transport(norms: Float[np.ndarray, "examples probes layers"], edges: Edges) -> Transport:
+def transport(norms: Float[np.ndarray, "examples vectors layers"], edges: Edges) -> Transport:
     """Compare the gradients along the edges of the layer graph, in float64, where no square becomes 0."""
     samples = np.asarray(norms, np.float64) ** 2
     squares = samples.mean((0, 1))

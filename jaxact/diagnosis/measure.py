@@ -18,7 +18,7 @@ from jaxact.diagnosis.graph import Graph, kinds_within, run_all, size
 from jaxact.diagnosis.layers import Layer
 from jaxact.probes import Network, Nonlinearity
 
-GAIN_EXAMPLES, PROBES = 16, 8
+GAIN_EXAMPLES, SIGN_VECTORS = 16, 8
 JACOBIAN_EXAMPLES, LARGEST_JACOBIAN = 8, 2**24
 OWN_GRADIENTS = frozenset({"custom_vjp_call", "custom_vjp_call_jaxpr"})
 """Operations that have no derivative in forward mode."""

@@ -48,11 +48,11 @@ def progress(total: int, label: str) -> Iterator[Progress]:
     if not sys.stdout.isatty():
         yield _Plain(total)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich import progress as rich  # slow to import, and of no use to logs and pipes
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"))
-    with Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn())
+    clocks = (rich.TextColumn("epochs"), rich.TimeElapsedColumn(), rich.TimeRemainingColumn())
+    with rich.Progress(*columns, *clocks) as bar:
         task = bar.add_task(label, total=total)
 
         class Rich:

@@ -3,6 +3,7 @@
 import errno
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NoReturn
 
+from platformdirs import user_cache_path
+
+from jaxact import numerics
 from jaxact.console import one_line, open_streams, program_of
 
 CPU_FLAGS = {"--xla_cpu_multi_thread_eigen": "false"}
@@ -63,9 +67,7 @@ def configure(cpu_devices: int | None = None) -> None:
     """
     set_devices(cpu_devices)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        import platformdirs
-
-        folder = Path(platformdirs.user_cache_dir("jaxact")) / "xla"
+        folder = user_cache_path("jaxact") / "xla"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -78,8 +80,6 @@ def configure(cpu_devices: int | None = None) -> None:
 def environment() -> dict[str, Any]:
     """The machine and the versions, for the records; starts JAX."""
     import jax
-
-    from jaxact import numerics
 
     devices = jax.devices()
     return {
@@ -193,10 +193,9 @@ def failed(error: OSError) -> int:
 def platform_problem() -> str | None:
     """Why JAX has no device to run on where the user named the platform, in one line; None where it has one."""
     asked = os.environ.get("JAX_PLATFORMS")
-    if not asked or "jax" not in sys.modules:
+    jax = sys.modules.get("jax")
+    if not asked or jax is None:
         return None
-    import jax
-
     try:
         jax.devices()
     except Exception:  # an AssertionError without a word, a RuntimeError, …: whatever the platform's plugin raises
@@ -276,6 +275,4 @@ def _status(main: Callable[[], int]) -> Any:
 
 def command(module: str) -> str:
     """The command line as typed, for the records."""
-    import shlex
-
     return f"{program_of(module)} {shlex.join(sys.argv[1:])}".strip()

@@ -5,13 +5,11 @@ scalars are those of the record, at initialisation and after every epoch; the hi
 the first test examples. A run that starts again replaces what it wrote before, so no point is there twice.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from jaxact import records
 from jaxact.config import Config
@@ -21,10 +19,7 @@ from jaxact.records import Record
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
-    from jaxact.training.ensemble import Ensemble, History, Job
-
 EVENTS = "events.out.tfevents.*"
-EXAMPLES, BINS = 200, 64
 PER_LAYER = {
     "nearly_dead_units": "nearly_dead",
     "saturated": "saturated",
@@ -83,74 +78,19 @@ def backfill(folder: Path, found: Sequence[Record]) -> None:
         for seed in record.seeds.tolist():
             path = run_folder(folder, record.config, seed)
             if not list(path.glob(EVENTS)):
-                with _writer(path) as writer:
-                    _add(writer, scalars(record.subset([seed])))
+                with writer_of(path) as writer:
+                    write(writer, scalars(record.subset([seed])))
 
 
-class Watch:
-    """Writes the members of one call of an ensemble while they train; a context that closes the files."""
-
-    def __init__(self, folder: Path, machine: "Ensemble", call: "Sequence[Job]") -> None:
-        from jaxact import training
-
-        self.call = call
-        self._folder, self._open, self._writers = folder, ExitStack(), []
-        self._which = [np.array(training.which_of(config, machine.choices)) for config, _ in call]
-        self._forward = _forward(machine)
-
-    def __enter__(self) -> "Watch":
-        for config, seed in self.call:
-            path = run_folder(self._folder, config, seed)
-            for old in path.glob(EVENTS):
-                old.unlink()
-            self._writers.append(self._open.enter_context(_writer(path)))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def epoch(self, number: int, history: "History") -> None:
-        """The scalars of epoch `number`, and with the first those of initialisation."""
-        first = 0 if number == 1 else number
-        for i, ((config, seed), writer) in enumerate(zip(self.call, self._writers, strict=True)):
-            arrays = {name: value[None] for name, value in history.arrays(i).items()}
-            found = scalars(Record(config, np.array([seed]), arrays, {}))
-            _add(writer, (point for point in found if point[1] >= first))
-
-    def state(self, number: int, state: Any) -> None:
-        """The histograms of the pre-activations after epoch `number`, 0 being initialisation."""
-        import jax
-
-        for i, (which, writer) in enumerate(zip(self._which, self._writers, strict=True)):
-            variables = {"params": state.params, "batch_stats": state.batch_stats}
-            member = jax.tree.map(lambda leaf, i=i: np.asarray(leaf[i]), variables)
-            for layer, h in self._forward(member, which).items():
-                values = np.asarray(h, float).ravel()
-                if np.isfinite(values).all():
-                    writer.add_histogram(f"pre_activations/{layer}", values, number, bins=BINS)  # pyright: ignore[reportArgumentType]
-
-
-def _forward(machine: "Ensemble") -> Any:
-    """(variables of one member, which) → {layer: pre-activations} of the first test examples."""
-    import jax
-    import jax.numpy as jnp
-
-    from jaxact import training
-
-    model = training.make_model(machine.config, machine.choices)
-    images = jnp.asarray(np.asarray(machine.test[0][:EXAMPLES]))
-    return jax.jit(lambda variables, which: model.apply(variables, images, which)[1])
-
-
-def _writer(path: Path) -> "SummaryWriter":
-    import logging
-
-    from tensorboardX import SummaryWriter
+def writer_of(path: Path) -> "SummaryWriter":
+    """What writes the event file of a run; a context that closes it."""
+    from tensorboardX import SummaryWriter  # of an optional extra
 
     logging.getLogger("tensorboardX").setLevel(logging.ERROR)  # a diverged seed's NaN is a result, not a warning
     return SummaryWriter(str(path))
 
 
-def _add(writer: "SummaryWriter", points: Iterator[tuple[str, int, float]]) -> None:
+def write(writer: "SummaryWriter", points: Iterator[tuple[str, int, float]]) -> None:
+    """Write the points, of `scalars`."""
     for tag, epoch, value in points:
         writer.add_scalar(tag, value, epoch)

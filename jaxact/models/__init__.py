@@ -1,18 +1,21 @@
 """Networks as immutable Flax modules whose activations are data, for one network and a batch of examples."""
 
-from jaxact.models.networks import (
-    MLP,
+from jaxact.models.layers import (
     Activate,
     Conv,
     Initializer,
-    LeNet,
     TorchBatchNorm,
-    affine_name,
-    check_which,
-    first_product_given,
     initializers_for,
     shifted,
     uniform_fan_in,
+)
+from jaxact.models.networks import (
+    MLP,
+    LeNet,
+    affine_name,
+    check_which,
+    convolutions,
+    first_product_given,
 )
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "TorchBatchNorm",
     "affine_name",
     "check_which",
+    "convolutions",
     "first_product_given",
     "initializers_for",
     "shifted",

@@ -8,16 +8,14 @@ function (x, perturbations) → (logits, {layer: pre-activation}) that adds each
 from jaxact.probes.certificate import Certificate, gradient_coherence, interval_bounds, interval_certificate
 from jaxact.probes.chain import Chain, between, input_output, layer_jacobian, layer_norms, mlp_chain
 from jaxact.probes.chunks import sum_over_chunks
+from jaxact.probes.dense import CHUNK
 from jaxact.probes.dimension import covariances, intrinsic_dimensions, participation_ratio, two_nn
 from jaxact.probes.every_epoch import (
-    CHUNK,
     GRADIENT_EXAMPLES,
     JACOBIAN_EXAMPLES,
-    Layer,
     Probe,
     Score,
     certified,
-    kernels_of,
     make_probe,
     over_test_set,
 )
@@ -27,10 +25,12 @@ from jaxact.probes.lenet_network import lenet_apjn, lenet_network
 from jaxact.probes.lifetimes import NEVER, Lifetimes, lifetimes
 from jaxact.probes.network import (
     Affine,
+    Layer,
     Network,
     Nonlinearity,
     batched,
     full_batch_statistics,
+    kernels_of,
     layer_shapes,
     mlp_affine,
     mlp_network,
@@ -53,6 +53,9 @@ from jaxact.probes.units import (
     count_units,
     layer_health,
 )
+
+make_lenet_probe = make_probe
+"""The name in version 0.1 of what made the probe of a `LeNet`."""
 
 __all__ = [
     "Affine",
@@ -107,6 +110,7 @@ __all__ = [
     "lenet_network",
     "lifetimes",
     "loss_gradients",
+    "make_lenet_probe",
     "make_probe",
     "mlp_affine",
     "mlp_chain",

@@ -6,26 +6,19 @@ Pure functions of one member, run on the device between epochs like the evaluati
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxact import activations as catalogue
-from jaxact import metrics
-from jaxact.models import MLP, LeNet, affine_name
-from jaxact.probes.certificate import gradient_coherence, interval_bounds
-from jaxact.probes.chain import Chain, input_output
+from jaxact.models import MLP, LeNet
+from jaxact.probes import dense, lenet
+from jaxact.probes.certificate import interval_bounds
 from jaxact.probes.chunks import sum_over_chunks
-from jaxact.probes.dimension import participation_ratio
-from jaxact.probes.network import Affine, mlp_affine, mlp_nonlinearities, per_unit
-from jaxact.probes.partial_norms import chain_apjn
+from jaxact.probes.network import Affine, Layer, kernels_of, mlp_affine, mlp_nonlinearities, per_unit
 from jaxact.probes.units import SATURATION_SHARE, count_states, layer_health
 
 GRADIENT_EXAMPLES, JACOBIAN_EXAMPLES = 1000, 16
-CHUNK = 1000
-
-
 Score = Callable[[Array, Any], Any]
 
 
@@ -78,15 +71,7 @@ class Probe(NamedTuple):
     certified_dead: Int[Array, "*ensemble layers"]
 
 
-class Layer(NamedTuple):
-    """One layer's part of a forward pass over a batch."""
-
-    h: Float[Array, "batch units"]
-    value: Float[Array, "batch units"]
-    slope: Float[Array, "batch units"]
-
-
-def make_probe(model: MLP, score: Score | None = None) -> Callable[..., Any]:
+def make_probe(model: MLP | LeNet, score: Score | None = None) -> Callable[..., Any]:
     """The probe of one member: (variables, which, test images, training images, training labels) → `Probe`.
 
     Args:
@@ -95,6 +80,7 @@ def make_probe(model: MLP, score: Score | None = None) -> Callable[..., Any]:
             set: the probe then takes the pair (test images, test labels) and returns (`Probe`, sums over the set).
     """
     ranges = np.array([catalogue.get(name).range or (-np.inf, np.inf) for name in model.choices], np.float32)
+    kind = lenet if isinstance(model, LeNet) else dense
 
     def probe(
         variables: Any,
@@ -103,26 +89,15 @@ def make_probe(model: MLP, score: Score | None = None) -> Callable[..., Any]:
         images: Float[Array, "examples features"],
         labels: Int[Array, " examples"],
     ) -> Any:
+        images, labels = images[:GRADIENT_EXAMPLES], labels[:GRADIENT_EXAMPLES]
         affine = mlp_affine(model, variables)
         phis = list(mlp_nonlinearities(model, variables, which).values())
+        forward, look = kind.looks(model, variables, which, affine, phis, JACOBIAN_EXAMPLES)
         thresholds = [SATURATION_SHARE * phi.steepest for phi in phis]
-
-        def forward(x: Array) -> list[Layer]:
-            layers = []
-            for (kernel, bias), phi in zip(affine, phis, strict=True):
-                h = x @ kernel + bias[None, :]
-                layers.append(Layer(h, *phi.value_and_slope(h)))
-                x = layers[-1].value
-            return layers
-
-        images, labels = images[:GRADIENT_EXAMPLES], labels[:GRADIENT_EXAMPLES]
-        layers = forward(images)
-        states, scores = over_test_set(forward, thresholds, test, score)
+        states, scores = over_test_set(forward, thresholds, test, score, kind.CHUNK)
         found = Probe(
             **states,
-            **_gradients(model, variables, layers, images, labels),
-            dimension=jnp.stack([_dimension(layer.value) for layer in layers]),
-            **_jacobians(affine, layers),
+            **look(images, labels),
             negative_weights=jnp.stack([(kernel < 0).sum() for kernel in kernels_of(model, variables["params"])]),
             certified_dead=certified(affine, jnp.asarray(ranges)[which]),
         )
@@ -131,17 +106,12 @@ def make_probe(model: MLP, score: Score | None = None) -> Callable[..., Any]:
     return probe
 
 
-def kernels_of(model: MLP | LeNet, params: Any) -> list[Array]:
-    """The kernels of all layers, first layer first."""
-    return [params[affine_name(model, layer)]["kernel"] for layer in range(1, len(model.widths) + 1)]
-
-
 def over_test_set(
     forward: Callable[[Array], list[Layer]],
     thresholds: list[Any],
     test: Any,
     score: Score | None = None,
-    chunk: int = CHUNK,
+    chunk: int = dense.CHUNK,
 ) -> tuple[dict[str, Array], Any]:
     """The fields of a `Probe` from `negative` to `correlation`, and the sums of `score` (see `make_probe`) or None.
 
@@ -178,41 +148,6 @@ def over_test_set(
         "correlation": common / jnp.where(squares == 0, 1, squares),
     }
     return states, scores
-
-
-def _gradients(model: MLP, variables: Any, layers: list[Layer], images: Array, labels: Array) -> dict[str, Array]:
-    affine, pull = jax.vjp(lambda params: mlp_affine(model, {**variables, "params": params}), variables["params"])
-    delta = jax.vmap(jax.grad(metrics.cross_entropy))(layers[-1].value, labels) * layers[-1].slope
-    deltas = [delta]
-    for (kernel, _), layer in zip(affine[:0:-1], layers[-2::-1], strict=True):
-        deltas.insert(0, deltas[0] @ kernel.T * layer.slope)
-    inputs = [images, *(layer.value for layer in layers)]
-    by_affine = tuple(
-        Affine(x.T @ delta / len(images), delta.mean(0)) for x, delta in zip(inputs[:-1], deltas, strict=True)
-    )
-    kernels = kernels_of(model, pull(by_affine)[0])
-    return {
-        "gradient_layers": jnp.stack([jnp.sqrt(jnp.sum(delta**2) / len(images)) for delta in deltas]),
-        "gradient_kernels": jnp.stack([jnp.sqrt(jnp.sum(kernel**2)) for kernel in kernels]),
-        "coherence": gradient_coherence(kernels[-1]),
-    }
-
-
-def _dimension(outputs: Float[Array, "examples units"]) -> Float[Array, ""]:
-    centred = outputs - outputs.mean(0)[None, :]
-    return participation_ratio(centred.T @ centred / len(outputs))
-
-
-def _jacobians(affine: tuple[Affine, ...], layers: list[Layer]) -> dict[str, Array]:
-    kernels = tuple(kernel for kernel, _ in affine)
-
-    def of_example(slopes: tuple[Array, ...]) -> tuple[Array, Array]:
-        chain = Chain(kernels, slopes)
-        values = jnp.linalg.svd(input_output(chain), compute_uv=False)
-        return chain_apjn(chain), values
-
-    apjn, values = jax.lax.map(of_example, tuple(layer.slope[:JACOBIAN_EXAMPLES] for layer in layers))
-    return {"apjn": apjn.mean(0), "singular_values": jnp.median(values, axis=0)}
 
 
 def certified(affine: tuple[Affine, ...], ranges: Float[Array, "layers *halves 2"]) -> Int[Array, " layers"]:

@@ -14,71 +14,44 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from jaxact import activations as catalogue
 from jaxact.models import LeNet
 from jaxact.probes.certificate import gradient_coherence
 from jaxact.probes.dimension import participation_ratio
-from jaxact.probes.every_epoch import (
-    GRADIENT_EXAMPLES,
-    JACOBIAN_EXAMPLES,
-    Layer,
-    Probe,
-    Score,
-    certified,
-    kernels_of,
-    over_test_set,
-)
 from jaxact.probes.gradients import loss_gradients
 from jaxact.probes.jacobians import jacobian
 from jaxact.probes.lenet_network import lenet_apjn, lenet_network
-from jaxact.probes.network import Network, mlp_affine, mlp_nonlinearities
-from jaxact.probes.units import SATURATION_SHARE
+from jaxact.probes.network import Affine, Layer, Network, Nonlinearity, kernels_of
 
 CHUNK = 50
 """Examples at a time: the patches of a chunk should stay in cache."""
 
 
-def make_lenet_probe(model: LeNet, score: Score | None = None) -> Callable[..., Any]:
-    """The probe of one member; arguments and returns as of `probes.make_probe`."""
-    ranges = np.array([catalogue.get(name).range or (-np.inf, np.inf) for name in model.choices], np.float32)
+def looks(
+    model: LeNet, variables: Any, which: Array, affine: tuple[Affine, ...], phis: list[Nonlinearity], jacobians: int
+) -> tuple[Callable[[Array], list[Layer]], Callable[[Array, Array], dict[str, Array]]]:
+    """As of `dense.looks`; the images are flat."""
 
-    def probe(
-        variables: Any,
-        which: Int[Array, " layers *halves"],
-        test: Any,
-        images: Float[Array, "examples features"],
-        labels: Int[Array, " examples"],
-    ) -> Any:
-        phis = list(mlp_nonlinearities(model, variables, which).values())
+    def network_of(params: Any) -> Network:
+        return lenet_network(model, {**variables, "params": params}, which)
 
-        def network_of(params: Any) -> Network:
-            return lenet_network(model, {**variables, "params": params}, which)
+    def forward(rows: Array) -> list[Layer]:
+        hidden = network_of(variables["params"])(rows, {})[1]
+        return [Layer(h, *phi.value_and_slope(h)) for h, phi in zip(hidden.values(), phis, strict=True)]
 
-        def forward(rows: Array) -> list[Layer]:
-            hidden = network_of(variables["params"])(rows, {})[1]
-            return [Layer(h, *phi.value_and_slope(h)) for h, phi in zip(hidden.values(), phis, strict=True)]
-
-        images, labels = images[:GRADIENT_EXAMPLES], labels[:GRADIENT_EXAMPLES]
+    def look(images: Array, labels: Array) -> dict[str, Array]:
         gradients = loss_gradients(network_of, variables["params"], images, labels, chunk=CHUNK)
         kernels = kernels_of(model, gradients.params)
-        thresholds = [SATURATION_SHARE * phi.steepest for phi in phis]
-        states, scores = over_test_set(forward, thresholds, test, score, CHUNK)
-        found = Probe(
-            **states,
-            gradient_layers=gradients.layers,
-            gradient_kernels=jnp.stack([jnp.sqrt(jnp.sum(kernel**2)) for kernel in kernels]),
-            coherence=gradient_coherence(kernels[-1]),
-            dimension=_dimensions(forward, images),
-            **_jacobians(model, variables, which, images[:JACOBIAN_EXAMPLES]),
-            negative_weights=jnp.stack([(kernel < 0).sum() for kernel in kernels_of(model, variables["params"])]),
-            certified_dead=certified(mlp_affine(model, variables), jnp.asarray(ranges)[which]),
-        )
-        return (found, scores) if score else found
+        return {
+            "gradient_layers": gradients.layers,
+            "gradient_kernels": jnp.stack([jnp.sqrt(jnp.sum(kernel**2)) for kernel in kernels]),
+            "coherence": gradient_coherence(kernels[-1]),
+            "dimension": _dimensions(forward, images),
+            **_jacobians(model, variables, which, images[:jacobians]),
+        }
 
-    return probe
+    return forward, look
 
 
 def _dimensions(forward: Callable[[Array], list[Layer]], images: Array) -> Float[Array, " layers"]:

@@ -1,6 +1,5 @@
 """A `LeNet` as the analyses see it, and its partial Jacobian norms in closed form where a matrix would be large."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from jaxact.architectures import CONVOLUTIONS
 from jaxact.models import LeNet
 from jaxact.models.convolution import after_activation, convolve, feature_map, max_pool, window_parts
-from jaxact.probes.network import Network, check_layers, mlp_affine, mlp_nonlinearities, no_perturbation
+from jaxact.probes.network import Network, layered, mlp_affine, mlp_nonlinearities, no_perturbation
 
 
 def lenet_network(model: LeNet, variables: Any, which: Int[Array, " layers *halves"]) -> Network:
@@ -22,19 +21,15 @@ def lenet_network(model: LeNet, variables: Any, which: Int[Array, " layers *halv
         variables: `params`, and `batch_stats` if the model has batch norm, whose statistics are constants.
         which: one index into `model.choices` per layer, or two.
     """
-    phis, affine = mlp_nonlinearities(model, variables, which), mlp_affine(model, variables)
+    parts = mlp_affine(model, variables)
 
-    def network(x: Array, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
-        check_layers(perturbations, phis)
-        x, hidden = feature_map(x, model.shape), {}
-        for layer, ((name, phi), (kernel, bias)) in enumerate(zip(phis.items(), affine, strict=True), start=1):
-            h = convolve(x, kernel) if layer <= CONVOLUTIONS else x @ kernel
-            h = h + bias.reshape((1,) * (h.ndim - 1) + (-1,))
-            hidden[name] = h + perturbations[name] if name in perturbations else h
-            x = after_activation(phi.fn(hidden[name]), layer)
-        return x, hidden
+    def affine(x: Array, layer: int) -> Array:
+        kernel, bias = parts[layer - 1]
+        h = convolve(x, kernel) if layer <= CONVOLUTIONS else x @ kernel
+        return h + bias.reshape((1,) * (h.ndim - 1) + (-1,))
 
-    return network
+    layers = layered(mlp_nonlinearities(model, variables, which), affine, after_activation)
+    return lambda x, perturbations: layers(feature_map(x, model.shape), perturbations)
 
 
 def lenet_apjn(

@@ -51,6 +51,14 @@ class Affine(NamedTuple):
     bias: Float[Array, " units"]
 
 
+class Layer(NamedTuple):
+    """One layer's part of a forward pass over a batch: pre-activation h, φ(h) and φ'(h)."""
+
+    h: Float[Array, "batch *map units"]
+    value: Float[Array, "batch *map units"]
+    slope: Float[Array, "batch *map units"]
+
+
 def nonlinearity(spec: str) -> Nonlinearity:
     """The activation that `catalogue.get(spec)` finds.
 
@@ -101,16 +109,33 @@ def mlp_network(model: MLP, variables: Any, which: Int[Array, " layers *halves"]
             in training; otherwise with those in `variables`, which are constants. Running averages are never updated,
             and random activations are in test mode.
     """
-    phis = mlp_nonlinearities(model, variables, which)
+
+    def affine(x: Array, layer: int) -> Array:
+        return _normalise(variables, layer, _dense(variables, layer, x), layer in model.batch_norm, train)
+
+    return layered(mlp_nonlinearities(model, variables, which), affine)
+
+
+def layered(
+    phis: Mapping[str, Nonlinearity],
+    affine: Callable[[Array, int], Array],
+    behind: Callable[[Array, int], Array] = lambda x, layer: x,
+) -> Network:
+    """A network of layers one after another, that accepts perturbations.
+
+    Args:
+        phis: the activation of every layer by name, first layer first.
+        affine: (what layer number l receives, l from 1) → pre-activation.
+        behind: (the activation of layer l, l) → what the next layer receives.
+    """
 
     def network(x: Array, perturbations: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         check_layers(perturbations, phis)
         hidden = {}
         for layer, (name, phi) in enumerate(phis.items(), start=1):
-            h = _normalise(variables, layer, _dense(variables, layer, x), layer in model.batch_norm, train)
-            h = h + perturbations[name] if name in perturbations else h
-            hidden[name] = h
-            x = phi.fn(h)
+            h = affine(x, layer)
+            hidden[name] = h + perturbations[name] if name in perturbations else h
+            x = behind(phi.fn(hidden[name]), layer)
         return x, hidden
 
     return network
@@ -145,6 +170,11 @@ def mlp_affine(model: MLP | LeNet, variables: Any) -> tuple[Affine, ...]:
             )
         layers.append(Affine(kernel, bias))
     return tuple(layers)
+
+
+def kernels_of(model: MLP | LeNet, params: Any) -> list[Array]:
+    """The kernels of all layers, first layer first."""
+    return [params[affine_name(model, layer)]["kernel"] for layer in range(1, len(model.widths) + 1)]
 
 
 def full_batch_statistics(

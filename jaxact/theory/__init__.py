@@ -1,5 +1,6 @@
 """What is known of a network before it is trained: mean-field maps, χ, criticality, dead outputs."""
 
+from jaxact.config import INITIALIZERS as INITIALISERS  # its name here in version 0.1
 from jaxact.theory.criticality import (
     FixedPoint,
     correlation_fixed_point,
@@ -18,7 +19,7 @@ from jaxact.theory.dead import (
     sigmoid_attenuation_bound,
 )
 from jaxact.theory.groups import GroupState, InputGroups, first_state, group_dead_probability, input_groups, next_state
-from jaxact.theory.initialisers import INITIALISERS, Init, initialiser, stack_inits
+from jaxact.theory.initialisers import Init, initialiser, stack_inits
 from jaxact.theory.maps import (
     Moments,
     PairMoments,

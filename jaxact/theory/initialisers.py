@@ -27,7 +27,7 @@ def initialiser(name: str, fan_in: int, fan_out: int) -> Init:
     but a narrower spectrum than independent weights.
 
     Args:
-        name: one of `INITIALISERS`.
+        name: one of `jaxact.config.INITIALIZERS`.
         fan_in: inputs of the layer.
         fan_out: units of the layer.
 
@@ -47,14 +47,11 @@ def initialiser(name: str, fan_in: int, fan_out: int) -> Init:
     return known[name]
 
 
-INITIALISERS = ("torch_default", "lecun_normal", "he_normal", "glorot_uniform", "orthogonal")
-
-
 def stack_inits(name: str, widths: Sequence[int]) -> tuple[Init, ...]:
     """Return one `Init` per layer of a stack.
 
     Args:
-        name: one of `INITIALISERS`.
+        name: one of `jaxact.config.INITIALIZERS`.
         widths: inputs, then units per layer: L + 1 numbers for L layers.
 
     Raises:

@@ -91,10 +91,11 @@ def predict(config: Config, features: int, data: InputGroups | InputStatistics, 
     neglected. Variances, correlations and χ are those of inputs of mean length and equal correlation. Dead units are
     those of the groups where `data` has any; of q⁰ and c⁰ alone, all inputs count as equally long and independent.
 
-    Held against counts of `tests/dead_simulation.py` for outputs of the study's widths: relu-X-relu and sigmoid-X-relu
-    for every X of the catalogue on MNIST and digits, and the study's 16 also on Fashion-MNIST. Dead outputs are within
-    10 % or 0.1 of 10 wherever the hidden layers have `FEW_ACTIVE` or more units `active`. With fewer the largest errors
-    are 2.04 for 3.71 (sigmoid-threshold-relu) and 0.83 for 0.30 (relu-threshold-relu), both on MNIST.
+    Held against counts of `tests/oracles/dead_simulation.py` for outputs of the study's widths: relu-X-relu and
+    sigmoid-X-relu for every X of the catalogue on MNIST and digits, and the study's 16 also on Fashion-MNIST. Dead
+    outputs are within 10 % or 0.1 of 10 wherever the hidden layers have `FEW_ACTIVE` or more units `active`. With fewer
+    the largest errors are 2.04 for 3.71 (sigmoid-threshold-relu) and 0.83 for 0.30 (relu-threshold-relu), both on
+    MNIST.
 
     Args:
         config: activations, widths and initialiser; the rest of it does not matter.

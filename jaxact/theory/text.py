@@ -4,17 +4,16 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxact import activations
 from jaxact.config import Config
-
-if TYPE_CHECKING:
-    from jaxact.theory.groups import InputGroups
-    from jaxact.theory.prediction import Prediction
-    from jaxact.theory.stack import InputStatistics
+from jaxact.report.table import aligned
+from jaxact.theory.groups import InputGroups
+from jaxact.theory.prediction import FEW_ACTIVE, Prediction
+from jaxact.theory.stack import InputStatistics
 
 FATAL, RISKY = 0.5, 0.05
 """Expected dead outputs from which a network is in trouble, or the chance of any dead output."""
@@ -28,7 +27,7 @@ class Request(NamedTuple):
 
     configs: list[Config]
     features: int
-    data: "InputGroups | InputStatistics"
+    data: InputGroups | InputStatistics
     inputs: int
     source: str
 
@@ -42,7 +41,7 @@ def heading(request: Request) -> str:
     )
 
 
-def verdict(found: "Prediction") -> list[str]:
+def verdict(found: Prediction) -> list[str]:
     """What a prediction means, in plain words with the number behind each."""
     config, stack, units = found.config, found.stack, found.config.widths[-1]
     expected, none = float(found.expected_dead[-1]), float(found.dead_outputs[0])
@@ -74,11 +73,8 @@ def verdict(found: "Prediction") -> list[str]:
     return lines
 
 
-def caveats(found: "Prediction") -> list[str]:
+def caveats(found: Prediction) -> list[str]:
     """Where counts on real networks depart from the predicted dead outputs, in plain words."""
-    from jaxact.theory.prediction import FEW_ACTIVE
-    from jaxact.theory.stack import InputStatistics
-
     config, lines = found.config, []
     if not activations.get(config.activations[-1]).can_die:
         return lines
@@ -94,7 +90,7 @@ def caveats(found: "Prediction") -> list[str]:
     return lines
 
 
-def _unsure(predictions: "Sequence[Prediction]") -> list[str]:
+def _unsure(predictions: Sequence[Prediction]) -> list[str]:
     """The line of caution of a ranking."""
     dying = [p for p in predictions if activations.get(p.config.activations[-1]).can_die]
     names = [p.config.name for p in dying if p.sparsest is not None]
@@ -103,7 +99,7 @@ def _unsure(predictions: "Sequence[Prediction]") -> list[str]:
     return [f"Caution: too few units are active for the theory, and dead outputs may be far off: {', '.join(names)}."]
 
 
-def _cause(found: "Prediction") -> list[str]:
+def _cause(found: Prediction) -> list[str]:
     """The hidden layer whose activations are least centred, if that explains the correlation."""
     hidden = found.mean_share[:-1]
     if not hidden.size or hidden.max() < 0.5:
@@ -120,7 +116,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def rows(found: "Prediction") -> list[dict[str, Any]]:
+def rows(found: Prediction) -> list[dict[str, Any]]:
     """One row per layer."""
     stack, config = found.stack, found.config
     columns = {
@@ -141,7 +137,7 @@ def rows(found: "Prediction") -> list[dict[str, Any]]:
     ]
 
 
-def table(found: "Prediction") -> str:
+def table(found: Prediction) -> str:
     """The layers of one prediction as aligned text."""
     lines = ["layer  activation       units        q       c     E[x]      chi  P(dead)  dead units"]
     for row in rows(found):
@@ -152,10 +148,8 @@ def table(found: "Prediction") -> str:
     return "\n".join(lines)
 
 
-def ranking(predictions: "Sequence[Prediction]") -> str:
+def ranking(predictions: Sequence[Prediction]) -> str:
     """All configurations by expected dead outputs, most first, as aligned Markdown."""
-    from jaxact.report.table import aligned
-
     header = ["configuration", "dead outputs", "none dead", "c at output", "chi per layer", "chi product"]
     body = [
         [
@@ -171,7 +165,7 @@ def ranking(predictions: "Sequence[Prediction]") -> str:
     return aligned([header, *body])
 
 
-def finding(predictions: "Sequence[Prediction]") -> str:
+def finding(predictions: Sequence[Prediction]) -> str:
     """What a ranking shows, in sentences made from its numbers."""
     failing = [p for p in predictions if p.expected_dead[-1] >= FATAL]
     rest = predictions[len(failing) :]
@@ -188,7 +182,7 @@ def finding(predictions: "Sequence[Prediction]") -> str:
     return " ".join(lines)
 
 
-def rendered(request: Request, predictions: "Sequence[Prediction]", *, grid: bool, as_json: bool = False) -> str:
+def rendered(request: Request, predictions: Sequence[Prediction], *, grid: bool, as_json: bool = False) -> str:
     """The answer as text or JSON."""
     if as_json:
         answer = {"features": request.features, "q0": request.data.q, "c0": request.data.c, "inputs": request.inputs}
@@ -206,7 +200,7 @@ def rendered(request: Request, predictions: "Sequence[Prediction]", *, grid: boo
     return "\n".join([heading(request), "", table(predictions[0]), "", *verdict(predictions[0])])
 
 
-def tidy(predictions: "Sequence[Prediction]") -> str:
+def tidy(predictions: Sequence[Prediction]) -> str:
     """The CSV text: one row per configuration and layer, sorted, in fixed formats."""
     found = [row for p in sorted(predictions, key=lambda p: p.config.name) for row in rows(p)]
     text = io.StringIO()

@@ -14,9 +14,7 @@ from jaxact import activations as catalogue
 from jaxact import numerics
 from jaxact.config import MAX_SEED, Config, halves_of
 from jaxact.data import Dataset
-from jaxact.models import MLP, LeNet
 from jaxact.probes import Probe, make_probe
-from jaxact.probes.lenet import make_lenet_probe
 from jaxact.training.epoch import Evaluation, TrainState, evaluation_sums, make_model, make_program, which_of
 from jaxact.training.parallel import MEMBERS, SHARED, fitting_size, make_mesh, over_members, resolve_strategy
 
@@ -130,7 +128,7 @@ class Ensemble:
     def _compile(self, probe: bool) -> tuple[Any, Any, Any]:
         program = self._program
         alone = self.strategy == "vmap"
-        look = _probe_of(make_model(self.config, self.choices)) if probe else None
+        look = make_probe(make_model(self.config, self.choices), evaluation_sums) if probe else None
 
         def evaluate(state: Any, which: Any, test: Any, train: Any) -> tuple[Evaluation, Any]:
             if look is None:
@@ -232,11 +230,6 @@ class Ensemble:
 
         evaluations, seen = zip(*looks, strict=True)
         return History(*(*stacked(infos), *stacked(evaluations)), probes=stacked(seen))
-
-
-def _probe_of(model: MLP | LeNet) -> Callable[..., Any]:
-    score = evaluation_sums
-    return make_lenet_probe(model, score) if isinstance(model, LeNet) else make_probe(model, score)
 
 
 def run_jobs(ensemble: Ensemble, jobs: Sequence[Job], **options: Any) -> Iterator[tuple[Job, History]]:

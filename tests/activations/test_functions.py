@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 
 from jaxact import activations as catalogue
-from jaxact.activations.measured import gaussian_mean
+from jaxact.activations.pointwise import gaussian_mean
 
 ELEMENTWISE = catalogue.names("elementwise")
 SCALE, ALPHA = mp.mpf("1.0507009873554804934193349852946"), mp.mpf("1.6732632423543772848170429916717")

@@ -16,7 +16,7 @@ from tensorboardX.proto.event_pb2 import Event
 from jaxact import data, records, training
 from jaxact.commands import grid
 from jaxact.config import Config
-from jaxact.execution import tensorboard
+from jaxact.execution import tensorboard, tensorboard_watch
 
 ARGV = ["--dataset", "digits", "--widths", "6", "5", "10", "--epochs", "2", "--limit-train", "200", "--lr", "0.1"]
 ARGV += ["--configs", "relu-sigmoid-relu", "tanh-relu-relu"]
@@ -102,7 +102,7 @@ def test_the_histograms_are_of_the_pre_activations_of_test_examples(trained):
     """At initialisation against the network made by hand from the seed; afterwards they are other numbers."""
     config = grid.plan_from(grid.parser(), [*ARGV, "--out", str(trained / "out")])[0][0].configs[1]
     digits, choices = data.load("digits", limit_train=200), config.activations
-    images = jnp.asarray(digits.test_images[: tensorboard.EXAMPLES])
+    images = jnp.asarray(digits.test_images[: tensorboard_watch.EXAMPLES])
     model, which = training.make_model(config, choices), jnp.array(training.which_of(config, choices))
     variables = model.init(training.seed_key(2, training.INIT), jnp.asarray(digits.train_images[0]), which)
     _, histograms = read(tensorboard.run_folder(trained / "board", config, 2))
@@ -112,7 +112,7 @@ def test_the_histograms_are_of_the_pre_activations_of_test_examples(trained):
         first, last = (histograms[f"pre_activations/{name}", epoch] for epoch in (0, 2))
         assert first.num == h.size == sum(first.bucket)
         np.testing.assert_allclose([first.min, first.max, first.sum], [h.min(), h.max(), h.sum()], rtol=1e-3)
-        counts, edges = np.histogram(np.asarray(h, float), tensorboard.BINS)
+        counts, edges = np.histogram(np.asarray(h, float), tensorboard_watch.BINS)
         np.testing.assert_allclose(np.interp(edges, first.bucket_limit, np.cumsum(first.bucket)),
                                    np.r_[0, np.cumsum(counts)], atol=2)  # fmt: skip
         assert last.sum != first.sum

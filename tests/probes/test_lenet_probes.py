@@ -12,7 +12,6 @@ from oracles.numpy_activations import PHIS
 from jaxact import probes, records
 from jaxact.config import Config
 from jaxact.models import LeNet
-from jaxact.probes import lenet
 from jaxact.training.ensemble import Ensemble
 
 CHOICES = ("relu", "tanh", "sigmoid")
@@ -30,7 +29,7 @@ def setting():
     model = LeNet(SHAPE, WIDTHS, CHOICES)
     params = model.init(jax.random.key(5), ARRAYS[2][0], WHICH)["params"]
     dying = params["conv1"] | {"bias": params["conv1"]["bias"].at[0].set(-50.0)}
-    return model, jax.jit(lenet.make_lenet_probe(model)), {"params": params | {"conv1": dying}}
+    return model, jax.jit(probes.make_probe(model)), {"params": params | {"conv1": dying}}
 
 
 @cache

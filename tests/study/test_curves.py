@@ -94,6 +94,13 @@ def test_a_class_predicted_where_every_output_is_0_is_not_regained(tied, off):
     assert ("No class came back" in text) is not alive
 
 
+def test_a_rise_of_5_points_is_a_recovery_and_one_of_4_is_not(record):
+    record.arrays["test_correct"][0, 4:] = [25, 29]
+    assert len(recoveries(record, "x")) == 1
+    record.arrays["test_correct"][0, 4:] = [25, 30]
+    assert [(one.seed, one.after - one.before) for one in recoveries(record, "x")] == [(0, 5), (4, 45)]
+
+
 def test_an_output_that_still_fired_is_told_from_a_dead_one(record):
     """Class 1 is lost from epoch 2 on only, and its output fires for 2 % of the images before it comes back."""
     record.arrays["test_predicted"][1, :2] = [60, 40]

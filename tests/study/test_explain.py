@@ -93,6 +93,14 @@ def test_the_rule():
     assert judge(alone[name], alone).answer == "undecided" and judge(alone[name], alone).control == "–"
 
 
+def test_95_percent_of_the_lost_classes_must_have_their_output_off():
+    """19 of 20 are enough, 18 are not."""
+    name, lost = "relu-sigmoid-relu", (5, 5, 5, 5)
+    for off, answer in ((4, "dead outputs"), (3, "undecided")):
+        found = with_(name, lost=lost, dead=(5, 5, 5, off))
+        assert judge(found[name], found).answer == answer
+
+
 def test_a_nearly_dead_output_counts_for_the_verdict_only():
     made = record(study("relu-sigmoid-relu"), lost=(2, 5, 3, 4), dead=(0, 0, 0, 0))
     for i, classes in enumerate((2, 5, 3, 4)):

@@ -10,7 +10,7 @@ from scipy.stats import t as student
 
 from jaxact import theory as mf
 
-WIDTH, NETWORKS, PROBES, INPUTS = 1024, 32, 4, 8
+WIDTH, NETWORKS, VECTORS, INPUTS = 1024, 32, 4, 8
 
 
 @pytest.mark.parametrize("inputs", [1, 2, 10, 1000, 60000])
@@ -121,7 +121,7 @@ def sample_network(rng, phis, widths, inits, x):
         layers.append((weights, phi.df(h[:, :1])))
     dead = np.mean(np.all(h <= 0, axis=1))
     # vᵀJ with Gaussian v has E‖vᵀJ‖² = ‖J‖_F²: backwards through all layers, for x^L with respect to x^l.
-    v, norms = rng.standard_normal((widths[-1], PROBES)), []
+    v, norms = rng.standard_normal((widths[-1], VECTORS)), []
     for weights, slope in reversed(layers):
         v = weights.T @ (slope * v)
         norms.append(np.mean(np.sum(v * v, axis=0)) / widths[-1])

@@ -77,6 +77,14 @@ def test_dead_outputs_are_the_reason_only_where_they_are_dead(tmp_path):
     assert not any("units are dead" in w for w in other.why)
 
 
+@pytest.mark.parametrize(("alive", "said"), [(1, "**Their output units are dead**: 90 %"), (2, "a part of it: 80 %")])
+def test_nine_of_ten_lost_classes_make_dead_outputs_the_reason(tmp_path, alive, said):
+    made = record(study("relu-sigmoid-relu"), (5, 5))
+    made.arrays["probe_dead"][0, :, -alive:] = False
+    one, _, _ = answered(tmp_path, [made])
+    assert any(said in why for why in one.why)
+
+
 def test_dead_before_the_first_step_is_counted_apart(tmp_path):
     made = [record(study("relu-sigmoid-relu"), (4, 6), born_dead=(1, 2)), record(study("relu-relu-relu"), (0, 0))]
     one, _, _ = answered(tmp_path, made)
