@@ -82,7 +82,3 @@ def main(argv: list[str] | None = None) -> int:
 
     print(curves.write(found, out, runtime.command(MODULE), left_out))
     return 0
-
-
-if __name__ == "__main__":
-    runtime.run(main)

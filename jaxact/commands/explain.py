@@ -90,7 +90,3 @@ def train(options: argparse.Namespace) -> int:
     return grid.main(["--configs", "*-sigmoid-relu", *CONTROLS, "--out", folder, *size]) or interventions.main(
         ["--baseline", folder, "--out", options.interventions, *size]
     )
-
-
-if __name__ == "__main__":
-    runtime.run(main)

@@ -275,7 +275,3 @@ def save(plan: Plan, prepared: Prepared, config: Config, parts: list[Part]) -> "
     run = prepared.run | {"seeds": seeds, "seconds": round(sum(part.seconds for part in parts), 2)}
     new = records.Record(config, np.array(seeds), arrays, {"data": prepared.data, "runs": [run]})
     return records.add(plan.out, new)
-
-
-if __name__ == "__main__":
-    runtime.run(main)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxact.execution import runtime
 from jaxact.execution.checks import Parser, check_path
 
 MODULE = "experiments.headline"
@@ -112,7 +111,3 @@ def main(argv: list[str] | None = None) -> int:
             write_text(path, replaced(path.read_text(encoding="utf-8"), new, path))
     print(new)
     return 0
-
-
-if __name__ == "__main__":
-    runtime.run(main)

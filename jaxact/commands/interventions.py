@@ -105,7 +105,3 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         p.refuse(error)
     return 0
-
-
-if __name__ == "__main__":
-    runtime.run(main)

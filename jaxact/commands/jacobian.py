@@ -150,7 +150,3 @@ def main(argv: list[str] | None = None) -> int:
     write_text(plan.out / "report.md", report.report(plan, results, figures, runtime.command(MODULE)))
     print(f"\n{findings.findings(results)}\n\ntables, report.md and figures are in {plan.out}")
     return 0
-
-
-if __name__ == "__main__":
-    runtime.run(main)

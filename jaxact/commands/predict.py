@@ -153,7 +153,3 @@ def write(out: Path, request: Request, predictions: "list[Prediction]", *, grid:
     parts = ["# Predicted dead outputs", f"Command: `{runtime.command(MODULE)}`", f"Environment:\n\n{environment}"]
     report = "\n\n".join([*parts, body if grid else f"```\n{body}\n```"])
     (out / "report.md").write_text(report + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    runtime.run(main)

@@ -73,7 +73,3 @@ def check_outside(out: Path, folders: Sequence[Path]) -> Path:
         if out.resolve().is_relative_to(folder.resolve()):
             raise ValueError(f"--out {out} lies in the record folder {folder}: name a folder outside it")
     return out
-
-
-if __name__ == "__main__":
-    runtime.run(main)

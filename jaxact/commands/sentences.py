@@ -9,8 +9,8 @@ Run in a checkout, whose results/ it reads. Half a minute. A test does the same,
 import sys
 from pathlib import Path
 
-from jaxact.commands.parser import Parser, check_folder, check_path
 from jaxact.execution import runtime
+from jaxact.execution.checks import Parser, check_folder, check_path
 
 MODULE = "experiments.sentences"
 
@@ -53,7 +53,3 @@ def main(argv: list[str] | None = None) -> int:
     for sentence in absent:
         print(f"{p.prog}: {options.check} lacks: {sentence}", file=sys.stderr)
     return 1 if absent else 0
-
-
-if __name__ == "__main__":
-    runtime.run(main)

@@ -80,7 +80,7 @@ def make_probe(model: MLP | LeNet, score: Score | None = None) -> Callable[..., 
             set: the probe then takes the pair (test images, test labels) and returns (`Probe`, sums over the set).
     """
     ranges = np.array([catalogue.get(name).range or (-np.inf, np.inf) for name in model.choices], np.float32)
-    kind = lenet if isinstance(model, LeNet) else dense
+    kind: Any = lenet if isinstance(model, LeNet) else dense
 
     def probe(
         variables: Any,
