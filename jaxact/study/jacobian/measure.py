@@ -8,11 +8,11 @@ import numpy as np
 from jaxact import numerics, probes, training
 from jaxact import probes as propagation
 from jaxact.config import Config
+from jaxact.study.jacobian.plan import JacobianPlan
 from jaxact.theory import InputGroups, InputStatistics, input_groups, prediction
 from jaxact.training import parallel
 
 if TYPE_CHECKING:
-    from jaxact.commands.jacobian import Plan
     from jaxact.data import Dataset
     from jaxact.execution.progress import Progress
 
@@ -88,7 +88,7 @@ class Results(NamedTuple):
     source: str
 
 
-def measure(plan: "Plan", data: "Dataset", bar: "Progress") -> Results:
+def measure(plan: JacobianPlan, data: "Dataset", bar: "Progress") -> Results:
     """Train every configuration from every seed and look into the networks at every time."""
     known = input_groups(data.train_images)
     lab, found = Lab(plan, data), {}
@@ -104,7 +104,7 @@ class Lab:
     """One architecture, compiled once for all activations of a plan, with the data on its devices."""
 
     @numerics.pinned()
-    def __init__(self, plan: "Plan", data: "Dataset") -> None:
+    def __init__(self, plan: JacobianPlan, data: "Dataset") -> None:
         from jax.sharding import NamedSharding
 
         self.plan, config = plan, plan.configs[0]

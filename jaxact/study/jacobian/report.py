@@ -1,7 +1,5 @@
 """The report of `experiments.jacobian`: what the numbers say, tables, figures, environment."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from jaxact.execution import runtime
@@ -9,10 +7,8 @@ from jaxact.probes import GRADIENT_EXAMPLES, SATURATION_SHARE
 from jaxact.report.table import aligned
 from jaxact.study.jacobian.findings import findings, mean_at, number, times_of
 from jaxact.study.jacobian.measure import STATISTICS_EXAMPLES, Results
+from jaxact.study.jacobian.plan import JacobianPlan
 from jaxact.study.jacobian.tables import Quantity, layer_quantities
-
-if TYPE_CHECKING:
-    from jaxact.commands.jacobian import Plan
 
 
 def layer_table(results: Results) -> str:
@@ -60,7 +56,7 @@ def jacobian_table(results: Results) -> str:
     return aligned(lines)
 
 
-def report(plan: "Plan", results: Results, figures: dict[str, str], command: str) -> str:
+def report(plan: JacobianPlan, results: Results, figures: dict[str, str], command: str) -> str:
     """The Markdown report."""
     config = plan.configs[0]
     gradients = min(GRADIENT_EXAMPLES, config.limit_train or plan.spec.train_size)
