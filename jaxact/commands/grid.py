@@ -8,27 +8,18 @@ It may be stopped at any time; the same command goes on where it stopped. Times 
 """
 
 import argparse
-import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from jaxact.config import Config
-from jaxact.execution import runtime, stops
+from jaxact.execution import runtime
 from jaxact.execution.checks import Parser
 from jaxact.study import presets
 from jaxact.study.plan import Plan, make_plans
 
 if TYPE_CHECKING:
-    from jaxact.execution.progress import Progress
-    from jaxact.records import Record
-    from jaxact.training.ensemble import Ensemble, History, Job
+    from jaxact.study.run import Prepared
 
 MODULE = "experiments.grid"
-SAVE_SECONDS = 60.0
-"""Finished seeds of an unfinished configuration are saved before they are older than this, however long a call is."""
 
 
 def parser() -> Parser:
@@ -100,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     plans, options = plan_from(p, argv)
     from jaxact.execution import tensorboard
-    from jaxact.study import outcome, outcome_files
+    from jaxact.study import outcome, outcome_files, run
 
     with p.checked():
         board = tensorboard.check(options.tensorboard) if options.tensorboard is not None else None
@@ -117,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
             print(outcome.opening(plan, jobs, alone=len(plans) == 1), flush=True)
             if jobs:
                 runtime.configure(options.devices)
-                train(plan, prepare(p, plan, options)._replace(board=board), jobs)
+                run.train(plan, _prepared(p, plan, options, board), jobs)
     except KeyboardInterrupt as stop:
         return runtime.stopped(stop, f"what was finished is in {plans[0].out}: the same command goes on from there")
     if board is not None:
@@ -126,152 +117,12 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-class Prepared(NamedTuple):
-    """The compiled ensemble with the data on its devices, what the records say of both, and TensorBoard's folder."""
+def _prepared(p: Parser, plan: Plan, options: argparse.Namespace, board: Path | None) -> "Prepared":
+    """The compiled ensemble; data or devices that are not there end here, with status 2 and nothing written."""
+    from jaxact.study import run
 
-    machine: "Ensemble"
-    data: dict[str, Any]
-    run: dict[str, Any]
-    board: Path | None = None
-
-
-def prepare(p: Parser, plan: Plan, options: argparse.Namespace) -> Prepared:
-    """Load the data and compile; data or devices that are not there end here, with status 2 and nothing written."""
-    from jaxact import data
-    from jaxact.study import outcome
-
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    how = run.How(options.strategy, options.devices, options.preset, runtime.command(MODULE), board)
     try:
-        arrays = data.load(plan.spec.name, plan.data_dir, limit_train=plan.configs[0].limit_train)
-        outcome.check_same_data(plan, arrays.source)
-        print(f"data: {arrays.source}", flush=True)
-        from jaxact.execution import progress
-        from jaxact.training import ensemble  # loads JAX, which missing data need not wait for
-
-        check_same_settings(plan)
-        print(progress.COMPILING, flush=True)
-        strategy = ensemble.resolve_strategy(options.strategy)
-        size = len(plan.seeds) if strategy == "vmap" else None
-        machine = ensemble.Ensemble(
-            plan.configs[0],
-            plan.choices,
-            arrays,
-            size=size,
-            strategy=strategy,
-            devices=options.devices,
-            probe=True,
-        )
+        return run.prepare(plan, how)
     except ValueError as error:
         p.refuse(error)
-    run = {"started_utc": started, "command": runtime.command(MODULE), "strategy": strategy, "call_size": machine.size}
-    run |= {"preset": options.preset, "cut": plan.cut, "changed": plan.changed}
-    run |= {"compile_seconds": round(machine.compile_seconds, 2), **runtime.environment()}
-    sizes = {"train": len(arrays.train_labels), "test": len(arrays.test_labels)}
-    return Prepared(machine, {"source": arrays.source, **sizes}, run)
-
-
-def check_same_settings(plan: Plan) -> None:
-    """Refuse to add runs to a folder whose records were made under other settings of JAX or XLA.
-
-    Raises:
-        ValueError: a setting that changes numbers differs, see `jaxact.numerics`.
-    """
-    from jaxact import numerics, records
-
-    ours = {"settings": numerics.settings()}
-    for record in records.read_all(plan.out):
-        if isinstance(record, records.Record):
-            numerics.check_alike([*record.meta["runs"], ours], str(plan.out))
-
-
-def train(plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:
-    """Train the jobs; a configuration's record is written when its last seed is done and, until then, every minute."""
-    from jaxact.execution.progress import progress
-    from jaxact.training import ensemble
-
-    plan.out.mkdir(parents=True, exist_ok=True)
-    with progress(len(todo) * plan.configs[0].epochs, plan.spec.name) as bar:
-        finished = _Finished(plan, prepared, todo)
-        try:
-            for call in ensemble.plan_calls(todo, prepared.machine.size, prepared.machine.strategy):
-                history = _run(prepared, call, bar)
-                with stops.held_back():
-                    lines = list(finished.take(call, history))
-                for line in lines:
-                    bar.say(line)
-        finally:
-            with stops.held_back():
-                finished.save_rest()
-
-
-class _Finished:
-    """The seeds that are trained and not yet part of a whole record."""
-
-    def __init__(self, plan: Plan, prepared: Prepared, todo: list[tuple[Config, int]]) -> None:
-        self.plan, self.prepared = plan, prepared
-        self.waiting, self.parts = Counter(config for config, _ in todo), defaultdict(list)
-        self.saved: dict[Config, float] = {}
-        self.clock = time.perf_counter()
-
-    def take(self, call: "list[Job]", history: "History") -> Iterator[str]:
-        """Keep the seeds of a call, write what is whole or waits too long; yields a line per whole configuration."""
-        from jaxact.study import outcome
-
-        took, self.clock = time.perf_counter() - self.clock, time.perf_counter()
-        for i, (config, seed) in enumerate(call):
-            self.parts[config].append(Part(seed, history.arrays(i), took / len(call)))
-        self.waiting.subtract(config for config, _ in call)
-        for config in dict.fromkeys(config for config, _ in call):
-            if not self.waiting[config]:
-                record = save(self.plan, self.prepared, config, self.parts[config])
-                del self.parts[config]
-                yield outcome.one_line(record.subset(self.plan.seeds))
-            elif self.clock + took > self.saved.setdefault(config, self.clock - took) + SAVE_SECONDS:
-                save(self.plan, self.prepared, config, self.parts[config])
-                self.saved[config] = self.clock
-
-    def save_rest(self) -> None:
-        """Write what is left, of a run that ends early; one that cannot be written does not keep the others."""
-        failed: list[Exception] = []
-        for config, parts in self.parts.items():
-            try:
-                save(self.plan, self.prepared, config, parts)
-            except (OSError, ValueError) as error:
-                failed.append(error)
-        if failed:
-            raise failed[0]
-
-
-def _run(prepared: Prepared, call: "list[Job]", bar: "Progress") -> "History":
-    if prepared.board is None:
-        return prepared.machine.run(call, lambda *_: bar.advance(len(call)))
-    from jaxact.execution.tensorboard_watch import Watch
-
-    def on_epoch(number: int, history: "History") -> None:
-        watch.epoch(number, history)
-        bar.advance(len(call))
-
-    with Watch(prepared.board, prepared.machine, call) as watch:
-        return prepared.machine.run(call, on_epoch, watch.state)
-
-
-class Part(NamedTuple):
-    """One finished seed of a configuration: its arrays and its share of the time."""
-
-    seed: int
-    arrays: dict[str, Any]
-    seconds: float
-
-
-def save(plan: Plan, prepared: Prepared, config: Config, parts: list[Part]) -> "Record":
-    """Add the seeds to the configuration's record; those saved before are replaced, and so is what is said of them."""
-    import numpy as np
-
-    from jaxact import records
-
-    parts = sorted(parts, key=lambda part: part.seed)
-    seeds = [part.seed for part in parts]
-    arrays = {name: np.stack([part.arrays[name] for part in parts]) for name in records.ARRAYS}
-    run = prepared.run | {"seeds": seeds, "seconds": round(sum(part.seconds for part in parts), 2)}
-    new = records.Record(config, np.array(seeds), arrays, {"data": prepared.data, "runs": [run]})
-    return records.add(plan.out, new)

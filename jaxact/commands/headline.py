@@ -13,6 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from jaxact.execution.checks import Parser, check_path
+from jaxact.records import write_text
+from jaxact.statistics import summarize
+from jaxact.study.comparison import compare
+from jaxact.study.published import load_table
 
 MODULE = "experiments.headline"
 SHOWN = (
@@ -56,10 +60,6 @@ def read(path: Path, names: Sequence[str]) -> dict[str, list[dict[str, str]]]:
 
 def table(found: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
     """The rows beside the published ones, as Markdown; diverged seeds are counted and left out of the means."""
-    from jaxact.statistics import summarize
-    from jaxact.study.comparison import compare
-    from jaxact.study.published import load_table
-
     lines = [
         "| combination | seeds | ours: mean ± sd (range) | classes never predicted | published: mean ± sd | exact p |",
         "|---|---:|---|---:|---|---:|",
@@ -104,8 +104,6 @@ def main(argv: list[str] | None = None) -> int:
         path = None if options.write is None else check_path(options.write, "--write")
         new = table(read(check_path(options.summary, "the summary"), options.configs))
         if path is not None:
-            from jaxact.records import write_text
-
             if not path.is_file():
                 raise ValueError(f"--write {path} is not a file: name one with the lines {START} and {END}")
             write_text(path, replaced(path.read_text(encoding="utf-8"), new, path))

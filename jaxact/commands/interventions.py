@@ -88,19 +88,18 @@ def main(argv: list[str] | None = None) -> int:
     with p.checked():
         check_installed(("matplotlib",), "the figures", "figures")
         study = make_study(options)
-    from jaxact.commands import grid
-    from jaxact.study import interventions_report, outcome
+    from jaxact.study import interventions_report, outcome, run
 
-    options.strategy, options.preset = "auto", None
     facts = spec(options.dataset)
     runtime.configure(options.devices)
+    how = run.How(devices=options.devices, command=runtime.command(MODULE))
     try:
         for group in [] if options.report_only else groups(study):
             plan = Plan(group, study.seeds, facts, study.out, study.data_dir, {})
             todo = [job for job in outcome.pending(plan) if not interventions_report.known(study, *job)]
             if todo:
                 print(outcome.opening(plan, todo), flush=True)
-                grid.train(plan, grid.prepare(p, plan, options), todo)
+                run.train(plan, run.prepare(plan, how), todo)
         print(interventions_report.finish(study, runtime.command(MODULE)))
     except ValueError as error:
         p.refuse(error)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,11 +12,8 @@ from jaxact.records import Record
 from jaxact.records import folders as record_folders
 from jaxact.report.table import aligned
 from jaxact.statistics import Estimate, bootstrap_mean, summarize
-from jaxact.study.interventions import INTERVENTIONS
+from jaxact.study.interventions import INTERVENTIONS, Study
 from jaxact.study.outcome import machines
-
-if TYPE_CHECKING:
-    from jaxact.study.interventions import Study
 
 UNCHANGED = "unchanged"
 COLUMNS = (
@@ -79,7 +76,7 @@ class Effect(NamedTuple):
     accuracy_after: np.ndarray
 
 
-def find(study: "Study", config: Config, left_out: list[str] | None = None) -> Record | None:
+def find(study: Study, config: Config, left_out: list[str] | None = None) -> Record | None:
     """The runs of `config` in --out and --baseline, those of the study's seeds.
 
     Args:
@@ -91,7 +88,7 @@ def find(study: "Study", config: Config, left_out: list[str] | None = None) -> R
     return record_folders.lookup(folders, config, study.seeds, [] if left_out is None else left_out)
 
 
-def known(study: "Study", config: Config, seed: int) -> bool:
+def known(study: Study, config: Config, seed: int) -> bool:
     """Whether that run is there already."""
     record = find(study, config)
     return record is not None and seed in record.seeds.tolist()
@@ -121,7 +118,7 @@ def state(record: Record) -> State:
     return started._replace(saturated=np.nan) if first < layers else started
 
 
-def effects(study: "Study", lookup: Callable[["Study", Config], Record | None] = find) -> list[Effect]:
+def effects(study: Study, lookup: Callable[[Study, Config], Record | None] = find) -> list[Effect]:
     """Every effect whose runs are there, in the order of the study; `lookup` finds the runs of a configuration."""
     rng, found = np.random.default_rng(0), []
     before = {config: lookup(study, config) for config in study.base}
@@ -208,7 +205,7 @@ def figure(found: Sequence[Effect]) -> Any:
     return drawn
 
 
-def finish(study: "Study", command: str) -> str:
+def finish(study: Study, command: str) -> str:
     """Write `effects.csv`, `effects.png` and `report.md`; return the table as text."""
     import csv
     import io
@@ -226,7 +223,7 @@ def finish(study: "Study", command: str) -> str:
     return f"\n{table(found)}\n{told}\neffects.csv, effects.png and report.md are in {Path(study.out)}"
 
 
-def _report(study: "Study", found: Sequence[Effect], command: str, left_out: Sequence[str]) -> str:
+def _report(study: Study, found: Sequence[Effect], command: str, left_out: Sequence[str]) -> str:
     used = [config for effect in found for config in (effect.base, effect.config)]
     rows = [record for config in dict.fromkeys(used) if (record := find(study, config))]
     c = study.base[0]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxact.config import parse_seeds
+from jaxact.data.specs import spec
 from jaxact.records import Record
 from jaxact.statistics import healthy_sd_bounds, sd_interval, spearman
 from jaxact.study.evidence import FAILING, Case
@@ -135,7 +136,6 @@ def explains(runs: Runs) -> Outcome:
 
 def centring(runs: Runs) -> Outcome:
     """(c)."""
-    from jaxact.data.specs import spec
     from jaxact.theory import prediction
 
     own = {effect.base.name: effect for effect in runs.effects if effect.intervention == "centred"}

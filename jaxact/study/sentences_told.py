@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from jaxact import records
-from jaxact.commands.interventions import INTERVENTIONS
 from jaxact.records import Record
 from jaxact.statistics import spearman
 from jaxact.study import published, report
 from jaxact.study import registered as explain_registered
 from jaxact.study.answer import span
 from jaxact.study.evidence import FAILING, Case
+from jaxact.study.interventions import INTERVENTIONS
 from jaxact.study.interventions_report import with_interval
 from jaxact.study.page import records as report_records
 from jaxact.study.registered import load as registered

@@ -9,7 +9,8 @@ from oracles.record_examples import RUN, make
 
 from jaxact import records
 from jaxact.commands import grid
-from jaxact.study import outcome
+from jaxact.execution import runtime
+from jaxact.study import outcome, run
 from jaxact.study.plan import Plan
 
 ARGV = ["--dataset", "digits", "--widths", "8", "6", "10", "--epochs", "2", "--configs", "relu-relu-relu"]
@@ -51,19 +52,19 @@ class Killed(BaseException):
 def test_a_killed_run_loses_a_minute_at_most(monkeypatch, tmp_path, finished, kept):
     """Seeds of 25 s each: the second is saved since the third would end 75 s after the start."""
     clock = [0.0]
-    monkeypatch.setattr(grid.time, "perf_counter", lambda: clock[0])
-    written, save = [], grid.save
+    monkeypatch.setattr(run.time, "perf_counter", lambda: clock[0])
+    written, save = [], run.save
 
     def saving(plan, prepared, config, parts):
         if not sys.exc_info()[0]:  # not what a stop, as opposed to a kill, lets us write
             written.append([part.seed for part in parts])
         return save(plan, prepared, config, parts)
 
-    monkeypatch.setattr(grid, "save", saving)
+    monkeypatch.setattr(run, "save", saving)
     plan = plan_of(tmp_path)
-    prepared = grid.Prepared(Machine(clock, finished), {"source": "made up"}, RUN)  # pyright: ignore[reportArgumentType]
+    prepared = run.Prepared(Machine(clock, finished), {"source": "made up"}, RUN)  # pyright: ignore[reportArgumentType]
     with pytest.raises(Killed):
-        grid.train(plan, prepared, outcome.pending(plan))
+        run.train(plan, prepared, outcome.pending(plan))
     assert len(written[-1] if written else []) == kept
     record = record_of(plan)
     assert record.seeds.tolist() == list(range(finished))
@@ -79,12 +80,12 @@ def test_a_stop_in_the_middle_of_writing_loses_nothing(monkeypatch, tmp_path):
     def interrupted_once(*arguments):
         calls.append(arguments)
         if len(calls) == 1:
-            raise grid.runtime.Stop(signal.SIGTERM)
+            raise runtime.Stop(signal.SIGTERM)
         return write(*arguments)
 
     monkeypatch.setattr(records, "write", interrupted_once)
-    prepared = grid.Prepared(Machine([0.0], 99), {"source": "made up"}, RUN)  # pyright: ignore[reportArgumentType]
-    monkeypatch.setattr(grid, "SAVE_SECONDS", 1e9)
-    with pytest.raises(grid.runtime.Stop):
-        grid.train(plan, prepared, outcome.pending(plan))
+    prepared = run.Prepared(Machine([0.0], 99), {"source": "made up"}, RUN)  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(run, "SAVE_SECONDS", 1e9)
+    with pytest.raises(runtime.Stop):
+        run.train(plan, prepared, outcome.pending(plan))
     assert record_of(plan).seeds.tolist() == list(range(9))

@@ -20,7 +20,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from oracles.record_examples import RUN
 from test_grid_saving import Machine, plan_of
-from experiments import grid, outcome, runtime
+from jaxact.commands import grid
+from jaxact.execution import runtime
+from jaxact.study import outcome, run
 
 # JAX, which takes seconds to load, is not needed to save what a stand-in has trained.
 sys.modules["jaxact.training.ensemble"] = SimpleNamespace(plan_calls=lambda todo, *_: [[job] for job in todo])
@@ -46,8 +48,8 @@ class Stopped(Machine):
 
 def main():
     plan = plan_of(out)
-    grid.SAVE_SECONDS = 1e9
-    grid.train(plan, grid.Prepared(Stopped([0.0], 5), {"source": "made up"}, RUN), outcome.pending(plan))
+    run.SAVE_SECONDS = 1e9
+    run.train(plan, run.Prepared(Stopped([0.0], 5), {"source": "made up"}, RUN), outcome.pending(plan))
     return 0
 
 

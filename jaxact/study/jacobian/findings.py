@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxact import activations as catalogue
+from jaxact.statistics import clopper_pearson, spearman
 from jaxact.study.jacobian.measure import HUTCHINSON_PROBES, Measured, Results
 from jaxact.study.jacobian.tables import Quantity, hutchinson, layer_quantities, mean_sd
 
@@ -180,8 +181,6 @@ def _across(results: Results) -> list[str]:
 
 def _apart(name: str, other: str, own: np.ndarray, theirs: np.ndarray) -> str:
     """Whether dead outputs at initialisation set a failing configuration apart, seed by seed."""
-    from jaxact.statistics import clopper_pearson
-
     more, seeds = int((own > theirs).sum()), len(own)
     share = clopper_pearson(more, seeds)
     verdict = "set it apart" if share.low > 0.5 else "do not set it apart" if share.high < 0.5 else "decide nothing"
@@ -193,8 +192,6 @@ def _apart(name: str, other: str, own: np.ndarray, theirs: np.ndarray) -> str:
 
 def _within(measured: Measured, found: Found) -> str:
     """Rank correlations over the seeds of one configuration, of the accuracy with what was known at initialisation."""
-    from jaxact.statistics import spearman
-
     accuracy, parts = measured.accuracy(), []
     for name, values in (
         ("dead outputs", found["dead_units"].values[:, 0, -1]),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxact import probes
 from jaxact.study.jacobian.measure import Measured, Results, units
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -100,8 +101,6 @@ def _turns(measured: Measured) -> dict[str, Quantity]:
 @cache
 def _lifetimes() -> Any:
     import jax
-
-    from jaxact import probes
 
     return jax.jit(jax.vmap(probes.lifetimes))
 

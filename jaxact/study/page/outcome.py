@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import binom
 
 from jaxact.records import Record
 from jaxact.statistics import Summary, r_squared, summarize
@@ -104,8 +105,6 @@ def limit_of(record: Record) -> float:
     """
     if record.config.dataset == "mnist":
         return claims.FAILED
-    from scipy.stats import binom
-
     images = int(record.arrays["test_predicted"][0, 0].sum())
     return 100 * float(binom.ppf(GUESSES, images, 1 / record.config.widths[-1])) / images
 
