@@ -9,7 +9,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_cache_path
 
 from jaxact.data.raw import Raw, check_raw, digests
 from jaxact.data.specs import Spec
@@ -25,6 +24,8 @@ def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """
     chosen = os.environ.get("JAXACT_CACHE") or None if cache_dir is None else os.fspath(cache_dir)
     if chosen is None:
+        from platformdirs import user_cache_path
+
         return user_cache_path("jaxact")
     try:
         root = Path(chosen).expanduser()
