@@ -145,7 +145,7 @@ def test_run_exits_with_the_status_of_main(status):
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    code = "from experiments import runtime\nruntime.run(lambda: print('x' * 100_000) or 0)"
+    code = "from jaxact.execution import runtime\nruntime.run(lambda: print('x' * 100_000) or 0)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
@@ -155,7 +155,7 @@ def test_a_reader_that_leaves_early_is_no_error():
 
 SWALLOWED = """
 import gc, signal, time
-from experiments import runtime
+from jaxact.execution import runtime
 
 def callback(*_):
     gc.callbacks.remove(callback)
@@ -184,7 +184,7 @@ def test_a_stop_that_lands_in_a_garbage_collection_is_not_lost(name, status):
 
 SAVING = """
 import os, signal, sys, time
-from experiments import runtime
+from jaxact.execution import runtime
 
 def main():
     try:
@@ -207,7 +207,7 @@ def test_a_second_signal_does_not_cut_short_what_the_first_makes_us_save():
 
 def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored():
     """As `nohup` does with SIGHUP."""
-    code = "import os, signal, time\nfrom experiments import runtime\n"
+    code = "import os, signal, time\nfrom jaxact.execution import runtime\n"
     code += "runtime.run(lambda: os.kill(os.getpid(), signal.SIGHUP) or time.sleep(0.1) or print('went on') or 0)"
     done = subprocess.run(
         ["nohup", sys.executable, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL
