@@ -1,6 +1,6 @@
 """Named data sets: `load` gives standardised NumPy arrays, `SPECS` what is known without reading anything.
 
-Importing this package loads nothing slower than NumPy; whatever a source needs is imported when that source is asked.
+Importing this package loads NumPy only; whatever a source needs is imported when that source is asked.
 """
 
 from jaxact.data.dataset import Dataset, load, standardise

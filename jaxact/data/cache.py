@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_cache_path
 
 from jaxact import files
 from jaxact.data.bounded import read_zip, reason
@@ -27,6 +26,8 @@ def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """
     chosen = os.environ.get("JAXACT_CACHE") or None if cache_dir is None else os.fspath(cache_dir)
     if chosen is None:
+        from platformdirs import user_cache_path
+
         return user_cache_path("jaxact")
     try:
         root = Path(chosen).expanduser()

@@ -4,6 +4,7 @@ Pure functions of one member, run on the device between epochs like the evaluati
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -80,7 +81,10 @@ def make_probe(model: MLP | LeNet, score: Score | None = None) -> Callable[..., 
             set: the probe then takes the pair (test images, test labels) and returns (`Probe`, sums over the set).
     """
     ranges = np.array([catalogue.get(name).range or (-np.inf, np.inf) for name in model.choices], np.float32)
-    kind: Any = lenet if isinstance(model, LeNet) else dense
+    if isinstance(model, LeNet):
+        looks, chunk = partial(lenet.looks, model), lenet.CHUNK
+    else:
+        looks, chunk = partial(dense.looks, model), dense.CHUNK
 
     def probe(
         variables: Any,
@@ -92,9 +96,9 @@ def make_probe(model: MLP | LeNet, score: Score | None = None) -> Callable[..., 
         images, labels = images[:GRADIENT_EXAMPLES], labels[:GRADIENT_EXAMPLES]
         affine = mlp_affine(model, variables)
         phis = list(mlp_nonlinearities(model, variables, which).values())
-        forward, look = kind.looks(model, variables, which, affine, phis, JACOBIAN_EXAMPLES)
+        forward, look = looks(variables, which, affine, phis, JACOBIAN_EXAMPLES)
         thresholds = [SATURATION_SHARE * phi.steepest for phi in phis]
-        states, scores = over_test_set(forward, thresholds, test, score, kind.CHUNK)
+        states, scores = over_test_set(forward, thresholds, test, score, chunk)
         found = Probe(
             **states,
             **look(images, labels),

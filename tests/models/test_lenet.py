@@ -15,6 +15,7 @@ from jaxact.config import Config
 from jaxact.data.specs import spec
 from jaxact.models import LeNet, convolution
 from jaxact.theory import InputStatistics, prediction
+from jaxact.training import epoch
 from jaxact.training.ensemble import Ensemble, train_seeds
 
 STUDY = ("relu", "tanh", "sigmoid", "selu", "identity")
@@ -167,8 +168,8 @@ def test_batch_norm_is_per_channel():
 def test_a_batch_of_seeds_and_architectures_equals_each_alone_with_one_trace(monkeypatch):
     """All 16 architectures run in one compiled program; every member's numbers are those of training it alone."""
     data, traces = CONFIG.data, []
-    step = training.make_step
-    monkeypatch.setattr(training, "make_step", lambda *a, **k: traces.append(1) or step(*a, **k))
+    step = epoch.make_step
+    monkeypatch.setattr(epoch, "make_step", lambda *a, **k: traces.append(1) or step(*a, **k))
     every = [Config(**CONFIG.options, activations=names) for names in architectures.combinations(STUDY[:4])]
     assert len({config.digest for config in every}) == 16
     machine = Ensemble(every[0], STUDY, data, size=2, strategy="map", devices=1)
