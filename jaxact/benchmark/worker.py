@@ -9,9 +9,10 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from io import TextIOBase
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TextIO
 
 from jaxact.benchmark.rows import ROWS, UNLISTED, Row
 from jaxact.benchmark.task import Spec
@@ -52,9 +53,9 @@ def peak_bytes() -> int | None:
     return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), None)
 
 
-def serve(lines: TextIO, answers: TextIO) -> None:
+def serve(lines: Iterator[str], answers: TextIOBase) -> None:
     """Build, answer with what was built, then one repeat per line."""
-    values = json.loads(lines.readline())
+    values = json.loads(next(lines))
     spec = Spec(**values | {"activations": tuple(values["activations"])})
     row = (ROWS | UNLISTED)[spec.row]
     started = time.monotonic()

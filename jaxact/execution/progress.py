@@ -5,12 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 COMPILING = "compiling, up to a minute the first time and seconds after that …"
 """What is printed before a wait in which nothing else is."""
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Where a running job reports to."""
 

@@ -12,8 +12,10 @@ import pytest
 
 from jaxact.classics.depth import figures, measure
 from jaxact.classics.depth import report as depth_report
+from jaxact.classics.depth.gradients import Profile
 from jaxact.classics.depth.plan import plan_from
 from jaxact.classics.depth.run import DIGITS
+from jaxact.classics.depth.trainability import TrainedStack
 from jaxact.commands import depth
 from jaxact.execution import runtime
 from jaxact.report.table import tidy_csv
@@ -215,14 +217,12 @@ def test_members_are_padded_to_a_multiple_of_the_devices():
 
 
 def test_the_learning_rate_is_chosen_by_training_accuracy_among_those_that_did_not_diverge():
-    class Trained:
-        loss = np.array([[1.0], [1.0], [1.0], [np.nan]])
-        train_accuracy = np.array([0.2, 0.3, 0.4, 0.9])
-
     plan = plan_from(depth.parser().parse_args(["--lrs", "0.1", "0.01", "--seeds", "2"]))
-    assert measure.best_rate(plan, Trained) == 0
-    Trained.loss = np.ones((4, 1))
-    assert measure.best_rate(plan, Trained) == 1
+    none = Profile(*[np.zeros((4, 1))] * 5)
+    losses, accuracy = np.array([[1.0], [1.0], [1.0], [np.nan]]), np.array([0.2, 0.3, 0.4, 0.9])
+    trained = TrainedStack(losses, accuracy, accuracy, none, none)
+    assert measure.best_rate(plan, trained) == 0
+    assert measure.best_rate(plan, trained._replace(loss=np.ones((4, 1)))) == 1
 
 
 def test_the_depth_that_trains_ends_at_the_first_failure():

@@ -42,7 +42,7 @@ def digits():
     return tasks.digits()
 
 
-class Drawn:
+class Drawn(heads_measure.Trainer):
     """In place of a trained ensemble, one whose pre-activations are drawn at random."""
 
     def __init__(self, config, head, seeds):

@@ -36,7 +36,7 @@ def _style(number: int) -> dict[str, Any]:
 
 def _classification(results: Results) -> Figure:
     drawn = figure(11, 4.6)
-    (left, right) = drawn.subplots(1, 2, width_ratios=(1, 1.15))
+    left, right = drawn.subplots(1, 2, width_ratios=(1, 1.15))
     left.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="calibrated")
     for number, (name, found) in enumerate(results.classification.items()):
         if found.diagram is None:
@@ -68,7 +68,7 @@ def _classification(results: Results) -> Figure:
 def _near(tick: float, sums: list[np.ndarray]) -> bool:
     everything = np.concatenate([*sums, [0.0, 1.0]])
     low, high = everything.min(), everything.max()
-    return low - 0.2 * abs(low) <= tick <= high + 0.2 * abs(high)
+    return bool(low - 0.2 * abs(low) <= tick <= high + 0.2 * abs(high))
 
 
 def _regression(results: Results) -> Figure:
@@ -102,7 +102,7 @@ def _regression(results: Results) -> Figure:
 
 def _f1(results: Results) -> Figure:
     drawn = figure(11, 4.4)
-    (left, right) = drawn.subplots(1, 2, width_ratios=(1.3, 1))
+    left, right = drawn.subplots(1, 2, width_ratios=(1.3, 1))
     measures = ("accuracy", "micro_f1", "weighted_f1", "macro_f1")
     groups = list(dict.fromkeys((row["task"], row["predictor"]) for row in results.f1))
     for number, measure in enumerate(measures):
