@@ -140,8 +140,8 @@ def theory(m: Material) -> list[str]:
     found = _predicted(m.evidence.cases[FIRST].record.config)
     constant = found.stack.mean[1] ** 2 / found.stack.square[1]
     expected = {
-        name: float(_predicted(record.config).expected_dead[-1]) if can_die(record.config) else 0.0
-        for name, record in m.grid.records.items()
+        name: float(_predicted(one.record.config).expected_dead[-1]) if can_die(one) else 0.0
+        for name, one in m.evidence.cases.items()
     }
     some = {name for name, dead in expected.items() if dead >= 0.5}
     assert all(n.endswith("-relu") and "sigmoid" in n.split("-")[:2] for n in some)
