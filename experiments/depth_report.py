@@ -56,7 +56,7 @@ NOTES = (
 
 MISSING = (
     "χ at the deepest layer, by theory alone; `theory.csv` holds variances and depth scales. A –: no edge of chaos for "
-    "any q* from 1 to 1024, or a variance so small that the activation loses its digits (tanhshrink). Any of them is "
+    "any q* from 1 to 1024, or a variance so small that the activation loses its digits. Any of them is "
     "measured by name: `--activations NAME …`."
 )
 

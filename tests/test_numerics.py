@@ -185,7 +185,8 @@ def default_flags(monkeypatch, tmp_path):
 
 def write(out, config=ONE, seeds=(0,), **run):
     """A record of made-up numbers of the real data."""
-    meta = {"data": {"source": data.load("digits").source}, "runs": [{"seeds": list(seeds)} | run]}
+    runs = [record_examples.RUN | {"seeds": list(seeds)} | run]
+    meta = {"data": {"source": data.load("digits").source}, "runs": runs}
     records.write(out, record_examples.make(list(seeds), config)._replace(meta=meta))
 
 
