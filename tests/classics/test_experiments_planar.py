@@ -56,7 +56,7 @@ def tiny(run, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("tiny") / "out"
     done = run(*TINY, "--out", out)
     assert done.stdout.count("sweep: ") == 2 * 2 * (1 + 2)
-    assert " left]" in done.stdout and "own:cube" in done.stdout
+    assert " left  sweep: " in done.stdout and "own:cube" in done.stdout
     return out
 
 

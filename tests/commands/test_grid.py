@@ -139,6 +139,7 @@ def test_added_seeds_alone_are_trained_and_equal_a_fresh_run(reference, run, tmp
     assert summary_of(out) == summary_of(reference)
 
 
+@pytest.mark.slow
 def test_a_grid_goes_on_under_another_strategy(reference, run, tmp_path):
     out = tmp_path / "out"
     for record in records_in(reference).values():
@@ -199,7 +200,11 @@ def test_a_killed_run_with_debris_goes_on_to_the_same_summary(reference, surroun
     assert summary_of(out) == summary_of(reference)
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow), (signal.SIGHUP, 129)],
+    ids=lambda value: str(value),
+)
 def test_a_terminated_run_keeps_the_finished_seeds_of_the_configuration_it_was_in(
     surroundings, run, reference, tmp_path, how, code
 ):

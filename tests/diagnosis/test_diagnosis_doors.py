@@ -219,6 +219,7 @@ class Squeezing(nn.Module):
         return nn.sigmoid(x.squeeze() if self.everything else x.squeeze(-1))
 
 
+@pytest.mark.slow
 def test_a_squeeze_that_also_drops_the_axis_of_a_single_example():
     x = CASES["cnn"][1]
     careful, careless = Squeezing(False), Squeezing(True)

@@ -90,6 +90,7 @@ def test_probes_know_the_halves(network):
     assert probe(sunk, open_end, *arrays).certified_dead.tolist() == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_an_ensemble_trains_them():
     assert training.which_of(CONFIG, STUDY) == PAIRS.tolist()
     machine = Ensemble(CONFIG, STUDY, DATA, size=2, strategy="map", devices=1)
