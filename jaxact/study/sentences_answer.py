@@ -157,12 +157,6 @@ def theory(m: Material) -> list[str]:
     ]
 
 
-def _mortal(config: Config) -> bool:
-    """Whether the output's activation can have slope 0."""
-    entry = activations.known(config.activations[-1])
-    return entry is not None and bool(entry.can_die)
-
-
 def _predicted(config: Config) -> "prediction.Prediction":
     facts = spec(config.dataset)
     return prediction.predict(config, facts.features, prediction.STATISTICS[config.dataset], facts.train_size)
