@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxact import activations
 from jaxact.config import Config
 from jaxact.data.specs import spec
 from jaxact.statistics import decompose, r_squared
@@ -13,7 +14,6 @@ from jaxact.study.answer import Evidence, span
 from jaxact.study.evidence import FAILING, Case
 from jaxact.study.interventions_report import Effect
 from jaxact.study.page import outcome, records
-from jaxact.study.pooled import can_die
 from jaxact.theory import prediction
 
 FIRST = FAILING[0]
@@ -140,8 +140,8 @@ def theory(m: Material) -> list[str]:
     found = _predicted(m.evidence.cases[FIRST].record.config)
     constant = found.stack.mean[1] ** 2 / found.stack.square[1]
     expected = {
-        name: float(_predicted(one.record.config).expected_dead[-1]) if can_die(one) else 0.0
-        for name, one in m.evidence.cases.items()
+        name: float(_predicted(record.config).expected_dead[-1]) if _mortal(record.config) else 0.0
+        for name, record in m.grid.records.items()
     }
     some = {name for name, dead in expected.items() if dead >= 0.5}
     assert all(n.endswith("-relu") and "sigmoid" in n.split("-")[:2] for n in some)
@@ -155,6 +155,12 @@ def theory(m: Material) -> list[str]:
         f"{number(len(some)).lower()}, the ReLU outputs with a sigmoid in one of the two layers before, and at most "
         f"{rest:.2f} elsewhere",
     ]
+
+
+def _mortal(config: Config) -> bool:
+    """Whether the output's activation can have slope 0."""
+    entry = activations.known(config.activations[-1])
+    return entry is not None and bool(entry.can_die)
 
 
 def _predicted(config: Config) -> "prediction.Prediction":

@@ -4,10 +4,11 @@ import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
-from jaxact import data
+from jaxact import commands, data
 from jaxact.console import Parser
 from jaxact.execution import runtime
 
@@ -15,7 +16,7 @@ MODULES = (
     *("benchmark", "benchmark_blocks", "curves", "depth", "explain", "gallery", "grid", "headline", "heads"),
     *("interventions", "jacobian", "planar", "predict", "report"),
 )
-COMMANDS = (*(f"experiments.{name}" for name in MODULES), "jaxact.data.__main__")
+COMMANDS = tuple(sorted(f"jaxact.commands.{module.name}" for module in iter_modules(commands.__path__)))
 
 NEEDED = {
     "curves": "{tmp}/empty",

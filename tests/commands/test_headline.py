@@ -6,7 +6,7 @@ import pytest
 
 from jaxact.commands import headline
 
-ROOT = Path(headline.__file__).parents[1]
+ROOT = Path(headline.__file__).parents[2]
 HEAD = "dataset,configuration,seed,epochs,test_accuracy,classes_never_predicted,diverged"
 ROWS = [
     *("mnist,relu-sigmoid-relu,0,10,40.00,6,0", "mnist,relu-sigmoid-relu,1,10,60.00,4,0"),

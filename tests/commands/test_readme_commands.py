@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxact.commands import parser
-
-ROOT = Path(parser.__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINES = re.findall(r"^python -m (experiments\.\w+)([^\n#]*)", README, flags=re.M)
 QUOTED = re.findall(r"`python -m (experiments\.\w+)\s([^`]*)`", README)
@@ -18,7 +16,7 @@ QUOTED = re.findall(r"`python -m (experiments\.\w+)\s([^`]*)`", README)
 @pytest.mark.parametrize(("module", "rest"), [*LINES, *QUOTED], ids=lambda text: text.strip()[:60])
 def test_a_line_is_taken_as_it_stands_and_needs_no_other_run(module, rest):
     words = shlex.split(rest)
-    options = vars(importlib.import_module(module).parser().parse_args(words))
+    options = vars(importlib.import_module(module.replace("experiments", "jaxact.commands")).parser().parse_args(words))
     read = [word for word in words if "/" in word and word != options.get("out")]
     assert all(path.startswith("results/") and (ROOT / path).exists() for path in read)
     assert "DIR" not in words  # nothing is left to fill in

@@ -12,11 +12,11 @@ from test_report_records import material
 
 from jaxact import records
 from jaxact.commands import curves, explain, grid, interventions, report
-from jaxact.commands.interventions import HALF_TANH
 from jaxact.config import Config
 from jaxact.records import folders as record_folders
 from jaxact.study import interventions_report
 from jaxact.study.evidence import FAILING
+from jaxact.study.interventions import HALF_TANH
 from jaxact.study.page.answer import answer
 from jaxact.study.page.inside import theory
 from jaxact.study.page.outcome import outcome, table

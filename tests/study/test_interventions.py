@@ -16,6 +16,7 @@ from jaxact.commands import interventions
 from jaxact.commands.interventions import INTERVENTIONS, groups, make_study, parser
 from jaxact.config import Config
 from jaxact.study import evidence, interventions_report
+from jaxact.study.interventions import HALF_TANH
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = Config(activations=("relu", "sigmoid", "relu"))
@@ -56,7 +57,7 @@ def test_what_the_changes_are():
 
 def test_half_tanh_is_the_centred_sigmoid():
     z = np.linspace(-30, 30, 601)
-    found = activations.as_numpy(activations.get(interventions.HALF_TANH))[0](z)
+    found = activations.as_numpy(activations.get(HALF_TANH))[0](z)
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-z)) - 0.5, atol=1e-15)
 
 

@@ -10,7 +10,7 @@ from jaxact import records
 from jaxact.commands import sentences
 from jaxact.study import sentences_told
 
-ROOT = Path(sentences.__file__).parents[1]
+ROOT = Path(sentences.__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
