@@ -30,10 +30,14 @@ from jaxact import files, records
 os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 """
 
+PATHS = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "data")))
+
 
 def start(code: str, *argv: object, **options) -> subprocess.Popen:
     command = [sys.executable, "-c", code, *map(str, argv)]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    environment = os.environ | {
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}{os.pathsep}{ROOT / 'tests' / 'data'}"
+    }
     return subprocess.Popen(command, env=environment, text=True, **options)
 
 
@@ -107,7 +111,7 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path, folder, c
     (left,) = (tmp_path / folder).glob("*.tmp")
     assert left.stat().st_size > 0
     again = subprocess.run([sys.executable, "-c", KILLED.replace("os.fsync", "_") + code, tmp_path],
-                           env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"})  # fmt: skip
+                           env=os.environ | {"PYTHONPATH": PATHS})  # fmt: skip
     assert again.returncode == 0
     assert len(list((tmp_path / folder).glob("[!.]*"))) == 1 and not list(tmp_path.rglob("*.tmp"))
 

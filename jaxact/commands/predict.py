@@ -22,11 +22,10 @@ from jaxact.data.specs import check_data_dir, spec
 from jaxact.execution import runtime
 from jaxact.execution.checks import Parser, check_out
 from jaxact.study.presets import HIDDEN_WIDTHS
-from jaxact.theory import text as predict_text
-from jaxact.theory.text import Request
 
 if TYPE_CHECKING:
     from jaxact.theory.prediction import Prediction
+    from jaxact.theory.text import Request
 
 MODULE = "experiments.predict"
 OWN_DATA = ("features", "q0", "c0", "inputs", "widths")
@@ -73,7 +72,9 @@ def main(argv: list[str] | None = None) -> int:
         runtime.configure(cpu_devices=1)
         request = statistics(options, configs)
         predictions = predict_all(request)
-    print(predict_text.rendered(request, predictions, grid=options.grid, as_json=options.json))
+    from jaxact.theory import text
+
+    print(text.rendered(request, predictions, grid=options.grid, as_json=options.json))
     if out is not None:
         write(out, request, predictions, grid=options.grid)
     return 0
@@ -100,13 +101,14 @@ def configurations(options: argparse.Namespace) -> list[Config]:
     return [Config(activations=c, widths=tuple(widths), init=options.init) for c in combinations(names, layers)]
 
 
-def statistics(options: argparse.Namespace, configs: list[Config]) -> Request:
+def statistics(options: argparse.Namespace, configs: list[Config]) -> "Request":
     """The request, with the statistics of a named data set or of the user's own.
 
     Raises:
         ValueError: unknown or incomplete data.
     """
     from jaxact.theory import InputStatistics, prediction
+    from jaxact.theory.text import Request
 
     if any(getattr(options, name) is not None for name in ("features", "q0", "c0")):
         missing = [f"--{name}" for name in OWN_DATA if getattr(options, name) is None]
@@ -132,7 +134,7 @@ def statistics(options: argparse.Namespace, configs: list[Config]) -> Request:
     return Request(configs, facts.features, known, inputs, facts.name)
 
 
-def predict_all(request: Request) -> "list[Prediction]":
+def predict_all(request: "Request") -> "list[Prediction]":
     """One prediction per configuration, those with the most dead outputs first; a long list reports its progress."""
     from jaxact.theory import prediction
 
@@ -144,11 +146,13 @@ def predict_all(request: Request) -> "list[Prediction]":
     return sorted(found, key=lambda p: (-p.expected_dead[-1], p.config.name))
 
 
-def write(out: Path, request: Request, predictions: "list[Prediction]", *, grid: bool) -> None:
+def write(out: Path, request: "Request", predictions: "list[Prediction]", *, grid: bool) -> None:
     """Write `predictions.csv` (one row per configuration and layer) and `report.md`."""
+    from jaxact.theory import text
+
     out.mkdir(parents=True, exist_ok=True)
-    (out / "predictions.csv").write_text(predict_text.tidy(predictions), encoding="utf-8")
-    body = predict_text.rendered(request, predictions, grid=grid)
+    (out / "predictions.csv").write_text(text.tidy(predictions), encoding="utf-8")
+    body = text.rendered(request, predictions, grid=grid)
     environment = "\n".join(f"- {name}: {value}" for name, value in runtime.environment().items())
     parts = ["# Predicted dead outputs", f"Command: `{runtime.command(MODULE)}`", f"Environment:\n\n{environment}"]
     report = "\n\n".join([*parts, body if grid else f"```\n{body}\n```"])

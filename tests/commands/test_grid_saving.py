@@ -10,6 +10,7 @@ from oracles.record_examples import RUN, make
 from jaxact import records
 from jaxact.commands import grid
 from jaxact.execution import runtime
+from jaxact.records import store
 from jaxact.study import outcome, run
 from jaxact.study.plan import Plan
 
@@ -75,7 +76,7 @@ def test_a_killed_run_loses_a_minute_at_most(monkeypatch, tmp_path, finished, ke
 def test_a_stop_in_the_middle_of_writing_loses_nothing(monkeypatch, tmp_path):
     """The last seed is done and its record half written when the signal comes."""
     plan = plan_of(tmp_path)
-    write, calls = records.write, []
+    write, calls = store.write, []
 
     def interrupted_once(*arguments):
         calls.append(arguments)
@@ -83,7 +84,7 @@ def test_a_stop_in_the_middle_of_writing_loses_nothing(monkeypatch, tmp_path):
             raise runtime.Stop(signal.SIGTERM)
         return write(*arguments)
 
-    monkeypatch.setattr(records, "write", interrupted_once)
+    monkeypatch.setattr(store, "write", interrupted_once)
     prepared = run.Prepared(Machine([0.0], 99), {"source": "made up"}, RUN)  # pyright: ignore[reportArgumentType]
     monkeypatch.setattr(run, "SAVE_SECONDS", 1e9)
     with pytest.raises(runtime.Stop):

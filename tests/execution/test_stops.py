@@ -12,7 +12,7 @@ from jaxact import records
 from jaxact.execution import stops
 
 ROOT = Path(__file__).resolve().parents[2]
-PATH = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
+PATH = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "commands", ROOT / "tests" / "study")))
 
 GRID = """
 import os, signal, sys, time
@@ -115,7 +115,7 @@ sys.meta_path.insert(0, Stop())
         *(("experiments.grid", name) for name in ("experiments.grid", "argparse", "jaxact.config", "numpy")),
         ("experiments.curves", "jaxact.records.folders"),
         ("experiments.explain", "jaxact.activations.catalogue"),
-        ("experiments.report", "jaxact.commands.parser"),
+        ("experiments.report", "jaxact.console"),
         ("jaxact.data", "numpy.linalg"),
     ],
 )
