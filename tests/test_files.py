@@ -35,9 +35,7 @@ PATHS = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "data")
 
 def start(code: str, *argv: object, **options) -> subprocess.Popen:
     command = [sys.executable, "-c", code, *map(str, argv)]
-    environment = os.environ | {
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}{os.pathsep}{ROOT / 'tests' / 'data'}"
-    }
+    environment = os.environ | {"PYTHONPATH": PATHS}
     return subprocess.Popen(command, env=environment, text=True, **options)
 
 
