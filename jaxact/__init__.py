@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 from jaxact import interrupts
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 _MODULES = frozenset(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
 _FUNCTIONS = {"diagnose": "diagnosis"}
 _MOVED = {
