@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 _MODULES = frozenset(
     {"activations", "comparison", "config", "data", "functions", "metrics", "ensemble", "models", "published"}
     | {"claims", "diagnosis", "health", "meanfield", "optimizers", "parallel", "probes", "propagation", "records"}
-    | {"statistics", "training", "architectures", "convolution", "lenet_probes", "lowrank"}
+    | {"statistics", "training", "architectures", "convolution", "lenet_probes", "lowrank", "museum"}
 )
 _FUNCTIONS = {"diagnose": "diagnosis"}
 __all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]

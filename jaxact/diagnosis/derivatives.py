@@ -1,0 +1,87 @@
+"""Whether the derivative that back-propagation uses is that of the function, where a program brings its own.
+
+Derivatives of JAX's functions are right; a `custom_vjp` or `custom_jvp` is as right as its author. What is stated is
+compared with fourth-order differences of the function, at points where the function is curved: a straight-through
+estimator, a reversed, scaled or clipped gradient stands in on purpose for a slope that is 0 or constant.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxact.diagnosis.batches import alone, first
+from jaxact.diagnosis.graph import Operation, run_all
+from jaxact.diagnosis.layers import WITH_OWN_DERIVATIVE, Layer
+from jaxact.diagnosis.measure import Subject
+from jaxact.diagnosis.units import value_and_slope
+from jaxact.diagnosis.verdicts import Verdict, finding
+
+FAR, POINTS, STEP = 4.0, 65, 1 / 8
+CURVED, CURVED_SHARE = 1e-2, 0.25
+WRONG, WRONG_SHARE = 0.05, 0.5
+"""Both relative to the largest slope: a curvature above `CURVED` at a quarter of the points, and of these half wrong by
+more than 5 %. A kink is within reach of at most five points."""
+
+
+class Compared(NamedTuple):
+    """Stated and measured slope of one layer's activation on the grid of points."""
+
+    stated: Float[Array, " points"]
+    measured: Float[Array, " points"]
+    curvature: Float[Array, " points"]
+
+
+def with_own_derivative(subject: Subject) -> tuple[Layer, ...]:
+    """The layers whose activation has a derivative that its program states."""
+    return tuple(
+        layer
+        for layer in subject.layers
+        if layer.name not in subject.hints and len(layer.ends) == 1 and any(map(_stated, layer.steps))
+    )
+
+
+def compare(subject: Subject, leaves: list[Array], images: Any, layers: tuple[Layer, ...]) -> tuple[Compared, ...]:
+    """Stated and measured slopes, one pre-activation at a time, all else as for the first example."""
+    x = jax.tree.map(lambda rows: rows[0], first(images, 1))
+    values = run_all(subject.graph, leaves, alone(x), {})
+    points = jnp.linspace(-FAR, FAR, POINTS)
+
+    def of_layer(layer: Layer) -> Compared:
+        def at(point: Array) -> tuple[Array, Array]:
+            value, slope = value_and_slope(subject, layer, values, jnp.full_like(values[layer.slot], point))
+            return value.ravel()[0].astype(jnp.float32), slope.ravel()[0].astype(jnp.float32)
+
+        shifted = points[:, None] + STEP * jnp.arange(-2, 3)[None]
+        value, slope = jax.lax.map(at, shifted.ravel())
+        low2, low, middle, high, high2 = value.reshape(shifted.shape).T
+        measured = (8 * (high - low) - (high2 - low2)) / (12 * STEP)
+        return Compared(slope.reshape(shifted.shape)[:, 2], measured, (high - 2 * middle + low) / STEP**2)
+
+    return tuple(of_layer(layer) for layer in layers)
+
+
+def derivative_checks(layers: tuple[Layer, ...], found: tuple[Compared, ...]) -> list[Verdict]:
+    """Layers whose stated derivative is wrong at half of the points where the function is curved."""
+    verdicts = []
+    for layer, (stated, measured, curvature) in zip(layers, jax.device_get(found), strict=True):
+        steepest = abs(measured).max()
+        curved = abs(curvature) > CURVED * steepest
+        error = abs(stated - measured) / (steepest or 1)
+        if steepest > 0 and curved.mean() >= CURVED_SHARE and (error[curved] > WRONG).mean() >= WRONG_SHARE:
+            worst = int(error.argmax())
+            point = -FAR + 2 * FAR * worst / (POINTS - 1)
+            text = f"the backward pass of {layer.activation} at {layer.name} states the slope {stated[worst]:.3g} at "
+            text += f"h = {point:.3g}, where the function's own is {measured[worst]:.3g}"
+            verdicts.append(finding("wrong derivative", layer.name, error[worst], WRONG, text))
+    return verdicts
+
+
+def _stated(operation: Operation) -> bool:
+    """Whether an operation has a derivative of its own that is not one of JAX's."""
+    if operation.kind not in WITH_OWN_DERIVATIVE:
+        return False
+    jaxpr = operation.equation.params[WITH_OWN_DERIVATIVE[operation.kind]]
+    about = getattr(getattr(jaxpr, "jaxpr", jaxpr), "debug_info", None)
+    return "jax/_src" not in str(getattr(about, "func_src_info", "")).replace("\\", "/")
