@@ -71,14 +71,14 @@ def diagnose(
 
     Returns:
         The diagnosis; `print` it. Parameters with NaN give the verdict "broken", and so do gradients that are NaN where
-        the network is finite; a batch of equal examples (all zeros, say) gives "constant inputs". Labels from 1 to the number of classes
-        are "labels off by one", and all else is then said of labels - 1. Parameters of other
-        outputs or inside loops, where no layer is measured, and those without use give "incomplete". "healthy" is about
-        what was looked at, which the text lists.
+        the network is finite; a batch of equal examples (all zeros, say) gives "constant inputs". Labels from 1 to the
+        number of classes are "labels off by one", and all else is then said of labels - 1. Parameters of other outputs
+        or inside loops, where no layer is measured, and those without use give "incomplete". "healthy" is about what
+        was looked at, which the text lists.
 
     Raises:
-        ValueError: an empty or non-finite batch, labels or an optimiser that do not fit, an unknown layer or activation in
-            `activations`, a network without layers or one whose examples influence one another (batch norm in training
+        ValueError: an empty or non-finite batch, labels or an optimiser that do not fit, an unknown layer or activation
+            in `activations`, a network without layers or one whose examples influence one another (batch norm in training
             mode, of a single example too), or one that draws random numbers (dropout in training mode); whatever
             apply_fn raises for the arguments, in one line; a call inside jit, grad or vmap.
     """

@@ -95,7 +95,8 @@ def _labels(outputs: np.ndarray, labels: np.ndarray, last: Sequence[LayerReport]
     sure = float(_softmax(outputs).max(1).mean())
     chance = 1 / classes + CHANCE * math.sqrt((1 - 1 / classes) / classes / len(labels))
     if sure > SURE and right < chance and not any(layer.kernel_scale > LARGE for layer in last):
-        text = f"the network is {sure:.0%} sure of its answers on average, and {right:.0%} of them are right, as by guessing"
+        text = f"the network is {sure:.0%} sure of its answers on average, and {right:.0%} of them are right, "
+        text += "as by guessing"
         return [finding("wrong labels", "", right, chance, text)]
     return []
 

@@ -121,7 +121,8 @@ def waiting_notes(subject: Subject, layers: Sequence[LayerReport], reached: Reac
             f"layers {waiting[0] + 1} to {waiting[-1] + 1} ({layers[waiting[0]].name} to {layers[waiting[-1]].name})"
         )
     behind = listed(holding) or "a parameter behind"
-    return [f"{names} get their gradient only after {behind} has moved, which starts at 0: harmless, as in a zero head"]
+    get = "get their" if len(waiting) > 1 else "gets its"
+    return [f"{names} {get} gradient only after {behind} has moved, which starts at 0: harmless, as in a zero head"]
 
 
 def reach_checks(

@@ -27,13 +27,13 @@ DEAD_SEED, LIVING_SEED = 10, 0
 
 def sixteen_features() -> Case:
     """A small network whose gradients are all 0 from some seeds."""
-    x, y = _fractions(0, 16)
+    x, y = fractions(0, 16)
 
     def start(seed: int) -> Specimen:
         return Specimen(rectified_regressor, draw(seed, SIXTEEN, LECUN), x, y, squared_error)
 
     return Case(
-        "sixteen features",
+        "sixteen-features",
         "All gradients are exactly 0, from some seeds and not from others; one more input feature 'repairs' it.",
         "dead outputs",
         "Dense_1",
@@ -48,12 +48,12 @@ def sixteen_features() -> Case:
 
 def relu_output_below_zero() -> Case:
     """Targets below 0 behind a ReLU: training itself kills the output."""
-    x, y = _fractions(0, 16)
+    x, y = fractions(0, 16)
     targets = y - 3.0
     healthy = Specimen(rectified_regressor, draw(LIVING_SEED, SIXTEEN, LECUN), x, targets, squared_error)
     ill = healthy._replace(variables=healthy.train(100)[0])
     return Case(
-        "relu output, targets below 0",
+        "relu-output-targets-below-0",
         "The regression learns for a few steps and then predicts 0 for everything.",
         "dead outputs",
         "Dense_1",
@@ -67,7 +67,7 @@ def relu_output_below_zero() -> Case:
 
 def relu_output_first_step() -> Case:
     """Raw targets: one step overshoots."""
-    x, y = _fractions(0, 16)
+    x, y = fractions(0, 16)
     healthy = Specimen(rectified_regressor, draw(LIVING_SEED, SIXTEEN, LECUN), x, 300 * y, squared_error)
     ill = healthy._replace(variables=healthy.train(2)[0])
 
@@ -76,12 +76,12 @@ def relu_output_first_step() -> Case:
         return specimen._replace(variables=healthy.variables, labels=specimen.labels / 300)
 
     return Case(
-        "relu output, raw targets",
+        "relu-output-raw-targets",
         "From the second step on the regression predicts only zeros.",
-        "dead outputs",
-        "Dense_1",
-        "Targets around 300 give a gradient 300 times as large: the first step overshoots, the next one throws the "
-        "output below 0 for every example.",
+        "dead",
+        "Dense_0",
+        "Targets of size 300 give gradients as much larger: two steps at the rate 0.1 turn off every hidden unit, and "
+        "the output, whose ReLU then stands at its negative bias.",
         "targets scaled to size 1, and a new start",
         ill,
         cure,
@@ -91,11 +91,11 @@ def relu_output_first_step() -> Case:
 
 def relu_output_zero_weights() -> Case:
     """A kernel of zeros behind which a ReLU waits."""
-    x, y = _fractions(0, 16)
+    x, y = fractions(0, 16)
     healthy = Specimen(rectified_regressor, draw(LIVING_SEED, SIXTEEN, LECUN), x, y, squared_error)
     ill = healthy._replace(variables=changed(healthy.variables, "Dense_1", "kernel", jnp.zeros_like))
     return Case(
-        "relu output, zero kernel",
+        "relu-output-zero-kernel",
         "The regression predicts exactly 0 from the start and forever.",
         "dead outputs",
         "Dense_1",
@@ -117,7 +117,7 @@ def bias_kills() -> Case:
         return specimen._replace(variables=changed(specimen.variables, "Dense_0", "bias", jnp.zeros_like))
 
     return Case(
-        "biases that kill",
+        "biases-that-kill",
         "The loss never moves; hidden outputs are all 0.",
         "dead",
         "Dense_0",
@@ -140,11 +140,11 @@ def zero_kernel_behind_relu() -> Case:
 
     twin = healthy._replace(variables=changed(healthy.variables, "Dense_2", "kernel", jnp.zeros_like))
     return Case(
-        "zero kernel behind a relu",
+        "zero-kernel-behind-relu",
         "Zero initialisation is harmless in one layer and stops all learning in another.",
         "equal weights",
         "Dense_1",
-        "Behind a kernel of 0 every ReLU stands at 0, where its slope is 0: no step ever reaches the kernel. The twin's "
+        "Behind a kernel of 0 every ReLU stands at 0, where its slope is 0: no step ever reaches it. The twin's "
         "kernel of 0 has no ReLU behind it and moves in the first step.",
         "weights drawn at random",
         ill,
@@ -155,7 +155,7 @@ def zero_kernel_behind_relu() -> Case:
 
 def dead_ensemble() -> Case:
     """A vmapped ensemble of which no member lives."""
-    x, y = _fractions(0, 16)
+    x, y = fractions(0, 16)
     members = [draw(seed, SIXTEEN, LECUN) for seed in range(2 * MEMBERS)]
 
     def start(first: int) -> Specimen:
@@ -168,7 +168,7 @@ def dead_ensemble() -> Case:
     healthy = start(0)
     ill = healthy._replace(variables=changed(healthy.variables, "Dense_0", "bias", lambda bias: bias - 5.0))
     return Case(
-        "an ensemble that agrees",
+        "dead-ensemble",
         "All members of a vmapped ensemble give the same, for every input, though their seeds differ.",
         "dead",
         "Dense_0",
@@ -189,7 +189,7 @@ def _ensemble_error(outputs: Array, targets: Array) -> Array:
     return jnp.mean((outputs - targets[:, None]) ** 2)
 
 
-def _fractions(seed: int, features: int) -> tuple[Array, Array]:
+def fractions(seed: int, features: int) -> tuple[Array, Array]:
     """Inputs uniform in [0, 1] and targets in about the same range."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(size=(EXAMPLES, features))

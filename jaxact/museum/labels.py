@@ -26,7 +26,7 @@ def softmax_twice() -> Case:
         return specimen._replace(apply_fn=classifier)
 
     return Case(
-        "softmax twice",
+        "softmax-twice",
         "The accuracy grows, but the loss falls slowly and never below 1.46.",
         "double softmax",
         "Dense_2",
@@ -48,11 +48,11 @@ def labels_from_one() -> Case:
         return specimen._replace(labels=specimen.labels - 1)
 
     return Case(
-        "labels from 1",
+        "labels-from-1",
         "The loss looks good, but one class is never predicted; or the loss is NaN, by the library.",
         "labels off by one",
         "",
-        "Classes are counted from 0. The one-hot row of label 10 among ten classes is all 0, so its examples add nothing "
+        "Classes are counted from 0. The one-hot row of label 10 of ten classes is all 0, so its examples add nothing "
         "to the loss; an index out of range gives NaN.",
         "labels minus 1",
         healthy._replace(labels=y + 1),
@@ -71,7 +71,7 @@ def labels_shifted() -> Case:
         return specimen._replace(labels=specimen.labels - 1)
 
     return Case(
-        "labels shifted by one",
+        "labels-shifted-by-1",
         "The training went well, the test accuracy is 0 %.",
         "labels off by one",
         "",
@@ -94,7 +94,7 @@ def labels_shuffled() -> Case:
         return specimen._replace(labels=specimen.labels[jnp.asarray(np.argsort(order))])
 
     return Case(
-        "labels in another order",
+        "labels-in-another-order",
         "The training went well, the test loss is far above ln 10 and the accuracy that of guessing.",
         "wrong labels",
         "",

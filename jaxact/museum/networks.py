@@ -14,7 +14,7 @@ HE, LECUN = 2.0, 1.0
 
 
 def dense(variables: Any, x: Array) -> Array:
-    """x W + b."""
+    """The affine map x ↦ x W + b."""
     return x @ variables["kernel"] + variables["bias"]
 
 

@@ -21,7 +21,7 @@ def constant_weights() -> Case:
         return specimen._replace(variables=draw(7))
 
     return Case(
-        "constant weights",
+        "constant-weights",
         "The network learns no better than one with a single hidden unit, whatever its width.",
         "equal weights",
         "Dense_0",
@@ -84,7 +84,7 @@ def wrong_derivative() -> Case:
         return specimen._replace(apply_fn=with_right_sigmoid)
 
     return Case(
-        "a sigmoid's own derivative",
+        "wrong-sigmoid-derivative",
         "The network learns, but badly; deep or small ones stay at chance.",
         "wrong derivative",
         "Dense_0",
@@ -107,11 +107,11 @@ def raw_bytes() -> Case:
         return specimen._replace(batch=_standardised(specimen.batch))
 
     return Case(
-        "inputs not standardised",
+        "inputs-not-standardised",
         "The loss starts in the hundreds and jumps about.",
         "unscaled inputs",
         "",
-        "Bytes around 128 with a standard deviation of 60 have a root mean square of 141; logits are that much too large.",
+        "Bytes around 128 with a standard deviation of 60 have a root mean square of 141: so are logits.",
         "inputs of mean 0 and standard deviation 1",
         healthy._replace(batch=128 + 60 * x),
         cure,
@@ -128,8 +128,8 @@ def off_centre() -> Case:
         return specimen._replace(batch=_standardised(specimen.batch))
 
     return Case(
-        "inputs not centred",
-        "The loss starts high, falls and stays above that of a guess's neighbourhood, though inputs are small numbers.",
+        "inputs-not-centred",
+        "The loss starts far above ln 10 and takes long to fall, though the inputs are small numbers.",
         "unscaled inputs",
         "",
         "Features lie 8 standard deviations from 0: a unit sees their mean, and is on for all examples or off for all.",
@@ -149,11 +149,11 @@ def first_step_kills() -> Case:
         return specimen._replace(rate=0.1)
 
     return Case(
-        "the first step kills",
+        "first-step-kills",
         "The loss explodes in the first step and stays at about ln 10 or above from then on.",
         "large step",
         "Dense_1",
-        "At the rate 10 one step changes kernels by more than their own size and leaves most units off for every example.",
+        "At the rate 10 one step changes kernels by more than their size and leaves most units off for every example.",
         "a learning rate of 0.1",
         healthy._replace(rate=10.0),
         cure,
@@ -176,7 +176,7 @@ def stuck_at_guessing() -> Case:
         return specimen._replace(variables=jax.tree.map(scaled, specimen.variables))
 
     return Case(
-        "stuck at ln K",
+        "stuck-at-ln-k",
         "The loss is 2.303 and stays there.",
         "vanishing",
         "Dense_0",
