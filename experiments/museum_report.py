@@ -86,11 +86,11 @@ def write(plan: "Plan", shown: Sequence[Shown], command: str) -> str:
 
 def answer(shown: Sequence[Shown]) -> str:
     """How many were named rightly, and how many healthy ones were called so."""
-    ill = sum(named(one.case, one.found[0]) for one in shown)
+    cases, ill = len(shown), sum(named(one.case, one.found[0]) for one in shown)
     cured, twins = (sum(one.found[state].ok for one in shown) for state in (1, 2))
     return (
-        f"{ill} of {len(shown)} ill networks are named rightly with their layer; {cured} of {len(shown)} cured ones and "
-        f"{twins} of {len(shown)} healthy twins are called healthy."
+        f"{ill} of {cases} ill networks are named rightly with their layer; {cured} of {cases} cured ones and {twins} of "
+        f"{cases} healthy twins are called healthy."
     )
 
 

@@ -4,21 +4,18 @@
 or plain functions), unchanged.
 """
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxact.diagnosis import adapters, answers, batches, checks, derivatives, instances, measure, reach, steps, units
-from jaxact.diagnosis.compiled import shared
-from jaxact.diagnosis.edges import Edges, Kernel, find_edges, find_kernels
-from jaxact.diagnosis.flow import Flow, flow, transport
+from jaxact.diagnosis import adapters, answers, batches, checks, derivatives, instances, measure, reach, steps
+from jaxact.diagnosis.flow import Flow, transport
 from jaxact.diagnosis.graph import check_deterministic
-from jaxact.diagnosis.layers import Layer
 from jaxact.diagnosis.report import Diagnosis
 from jaxact.diagnosis.signals import signal_findings, signal_notes
+from jaxact.diagnosis.tools import Tools, tools_of
 from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, judge
 
 __all__ = ["Diagnosis", "LayerReport", "Verdict", "diagnose"]
@@ -78,9 +75,9 @@ def diagnose(
 
     Raises:
         ValueError: an empty or non-finite batch, labels or an optimiser that do not fit, an unknown layer or activation
-            in `activations`, a network without layers or one whose examples influence one another (batch norm in training
-            mode, of a single example too), or one that draws random numbers (dropout in training mode); whatever
-            apply_fn raises for the arguments, in one line; a call inside jit, grad or vmap.
+            in `activations`, a network without layers or one whose examples influence one another (batch norm in
+            training mode, of a single example too), or one that draws random numbers (dropout in training mode);
+            whatever apply_fn raises for the arguments, in one line; a call inside jit, grad or vmap.
     """
     batches.check_values(apply_fn, variables, batch, labels)
     steps.check_optimizer(optimizer, labels)
@@ -90,9 +87,9 @@ def diagnose(
     form, leaves = adapters.form_of(variables, images)
     hints = tuple(sorted((activations or {}).items()))
     try:
-        tools = _tools(apply_fn, form, hints, chunk)
+        tools = tools_of(apply_fn, form, hints, chunk)
     except TypeError:  # a function or structure that is not hashable
-        tools = _tools.__wrapped__(apply_fn, form, hints, chunk)
+        tools = tools_of.__wrapped__(apply_fn, form, hints, chunk)
     subject = tools.network.subject
     check_deterministic(subject.graph)
     miscounted = list[Verdict]()
@@ -143,60 +140,8 @@ ANSWERS = 128
 """Examples whose outputs are looked at one by one."""
 
 
-class _Tools(NamedTuple):
-    """A network and the compiled measurements of it."""
-
-    network: adapters.Traced
-    edges: Edges
-    kernels: tuple[Kernel | None, ...]
-    groups: tuple[reach.Group, ...]
-    slopes: Callable[..., Any]
-    health: Callable[..., Any]
-    flow: Callable[..., Any]
-    spectra: Callable[..., Any]
-    gradients: Callable[..., Any]
-    projected: Callable[..., Any]
-    derivatives: Callable[..., Any]
-    own_derivatives: tuple[Layer, ...]
-    slopes_of_loss: Callable[..., Any]
-    parameters: tuple[int, ...]
-
-
-@lru_cache(maxsize=16)
-def _tools(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], ...], chunk: int) -> _Tools:
-    """Kept, so that the second diagnosis of a network, after some training, traces and compiles nothing."""
-    network = adapters.traced(apply_fn, form, dict(hints))
-    graph, layers = network.subject.graph, network.subject.layers
-    kernels = find_kernels(graph, layers)
-    every = reach.every_output(partial(adapters.called, adapters.plain_function(apply_fn)), form.structure)
-    used = reach.used_leaves(every, form.leaves, form.batch(form.inputs[0].shape[0]))
-    groups = reach.find_groups(graph, adapters.paths_of(form.structure), form.leaves, used)
-
-    def compiled(measurement: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
-        return shared(partial(measurement, network.subject, **settings))
-
-    own_derivatives = derivatives.with_own_derivative(network.subject)
-    parameters = tuple(sorted(leaf for group in groups for leaf in group.leaves))
-    return _Tools(
-        network._replace(outputs=shared(network.outputs)),
-        find_edges(graph, layers),
-        kernels,
-        groups,
-        compiled(units.slopes),
-        compiled(units.unit_health, chunk=chunk),
-        compiled(flow, kernels=kernels),
-        compiled(measure.input_output),
-        compiled(measure.loss_gradients, chunk=chunk),
-        shared(partial(reach.projected_gradient, every)),
-        compiled(derivatives.compare, layers=own_derivatives),
-        own_derivatives,
-        shared(partial(steps.loss_and_slopes, network.outputs, parameters)),
-        parameters,
-    )
-
-
 def _checks(
-    tools: _Tools,
+    tools: Tools,
     reports: tuple[LayerReport, ...],
     flows: Flow,
     leaves: list[Any],
@@ -228,7 +173,7 @@ def _checks(
 
 
 def _answers(
-    tools: _Tools, reports: tuple[LayerReport, ...], leaves: list[Any], images: Any, labels: Any, loss: float
+    tools: Tools, reports: tuple[LayerReport, ...], leaves: list[Any], images: Any, labels: Any, loss: float
 ) -> list[Verdict]:
     """What is found in the outputs of some examples beside their labels."""
     outputs = np.asarray(tools.network.outputs(leaves, batches.first(images, ANSWERS)))
@@ -236,7 +181,7 @@ def _answers(
 
 
 def _stepped(
-    tools: _Tools,
+    tools: Tools,
     reports: tuple[LayerReport, ...],
     optimizer: Any,
     leaves: list[Any],
@@ -258,7 +203,7 @@ def _stepped(
 
 
 def _reached(
-    tools: _Tools, leaves: list[Any], images: Any, examples: int = reach.REACH_EXAMPLES
+    tools: Tools, leaves: list[Any], images: Any, examples: int = reach.REACH_EXAMPLES
 ) -> tuple[reach.Reached | None, list[str]]:
     """Where the gradient of all outputs arrives; None, and a note, where JAX cannot take it."""
     try:
@@ -267,7 +212,7 @@ def _reached(
         return None, [f"the gradient of all outputs was not looked at ({str(error).splitlines()[0]})"]
 
 
-def _reports(tools: _Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...]:
+def _reports(tools: Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...]:
     known, health, gradients = numbers
     subject, nothing = tools.network.subject, float("nan")
     moved = transport(np.asarray(flows.norms), tools.edges)

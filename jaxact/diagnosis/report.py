@@ -139,9 +139,9 @@ class Diagnosis:
     def _scope(self) -> list[str]:
         """What the findings are about: a network can fail for other reasons."""
         labelled = not math.isnan(self.loss)
-        seen, unseen = (SEEN + WITH_LABELS, UNSEEN) if labelled else (SEEN, "labels, loss, " + UNSEEN)
-        seen, unseen = (seen + WITH_OPTIMIZER, unseen) if self._stepped() else (seen, WITHOUT_OPTIMIZER + unseen)
-        return [f"looked at: {seen}.", f"not looked at: {unseen}."]
+        seen, unseen = (SEEN + WITH_LABELS, "") if labelled else (SEEN, "labels, loss, ")
+        seen, unseen = (seen + WITH_OPTIMIZER, unseen) if self._stepped() else (seen, unseen + WITHOUT_OPTIMIZER)
+        return [f"looked at: {seen}.", f"not looked at: {unseen}{UNSEEN}."]
 
 
 def _cell(field: str, value: Any) -> str:
