@@ -89,8 +89,8 @@ def answer(shown: Sequence[Shown]) -> str:
     cases, ill = len(shown), sum(named(one.case, one.found[0]) for one in shown)
     cured, twins = (sum(one.found[state].ok for one in shown) for state in (1, 2))
     return (
-        f"{ill} of {cases} ill networks are named rightly with their layer; {cured} of {cases} cured ones and {twins} of "
-        f"{cases} healthy twins are called healthy."
+        f"{ill} of {cases} ill networks are named rightly with their layer; {cured} of {cases} cured ones and {twins} "
+        f"of {cases} healthy twins are called healthy."
     )
 
 
