@@ -54,7 +54,7 @@ def test_labels_off_by_one_in_both_directions():
 def test_sure_answers_that_are_right_by_chance():
     guesses = np.random.default_rng(1).permutation(LABELS)
     assert kinds(sure_of(guesses)) == [("wrong labels", "")]
-    assert not kinds(sure_of(guesses, size=1.0)) and not kinds(sure_of(guesses), scale=1.01 * LARGE)
+    assert not kinds(sure_of(guesses, size=1.5)) and not kinds(sure_of(guesses), scale=1.01 * LARGE)
     half = np.where(np.arange(60) % 2, LABELS, guesses)
     assert not kinds(sure_of(half))
 

@@ -1,6 +1,7 @@
 """What a case of the museum is: a network that is ill, why, what cures it, and a healthy twin."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -68,6 +69,7 @@ class Case(NamedTuple):
     twin: Specimen
 
 
+@lru_cache(maxsize=32)
 def descend(apply_fn: Callable[..., Array], loss: Callable[[Array, Array], Array], steps: int) -> Callable[..., Any]:
     """Compiled gradient descent, (variables, batch, labels, rate) → (variables, losses [steps + 1])."""
 
