@@ -41,7 +41,7 @@ RIGHT = {
     "silu": with_backward(lambda h: h * sigmoid(h), silu_slope),
     "tangent": with_tangent(sigmoid, lambda h: sigmoid(h) * (1 - sigmoid(h))),
     "relu": with_backward(lambda h: jnp.maximum(h, 0), lambda h: (h > 0).astype(h.dtype)),
-    "straight-through": with_backward(jnp.round, jnp.ones_like),
+    "straight-through": with_backward(lambda h: jnp.round(h), jnp.ones_like),
     "clipped straight-through": with_backward(lambda h: jnp.clip(h, -1, 1), jnp.ones_like),
     "surrogate": with_backward(lambda h: (h > 0).astype(h.dtype), lambda h: 1 / (1 + jnp.abs(h)) ** 2),
     "reversal": with_backward(lambda h: 1.0 * h, lambda h: -jnp.ones_like(h)),
