@@ -58,7 +58,7 @@ def alone(x: Any) -> Any:
 
 def first(images: Any, count: int) -> Any:
     """The first examples of a batch."""
-    return jax.tree.map(lambda rows: rows[:count], images)
+    return images if examples_of(images) <= count else jax.tree.map(lambda rows: rows[:count], images)
 
 
 def check_classes(labels: Array, output_shape: tuple[int, ...]) -> None:
