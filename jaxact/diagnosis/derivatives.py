@@ -74,7 +74,7 @@ def derivative_checks(layers: tuple[Layer, ...], found: tuple[Compared, ...]) ->
             point = -FAR + 2 * FAR * worst / (POINTS - 1)
             text = f"the backward pass of {layer.activation} at {layer.name} states the slope {stated[worst]:.3g} at "
             text += f"h = {point:.3g}, where the function's own is {measured[worst]:.3g}"
-            verdicts.append(finding("wrong derivative", layer.name, error[worst], WRONG, text))
+            verdicts.append(finding("wrong derivative", layer.name, float(error[worst]), WRONG, text))
     return verdicts
 
 

@@ -160,7 +160,7 @@ def dead_ensemble() -> Case:
 
     def start(first: int) -> Specimen:
         variables = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members[first : first + MEMBERS])
-        return Specimen(ensemble, variables, x, y, _ensemble_error, rate=0.02)
+        return Specimen(ensemble, variables, x, y, _ensemble_error, rate=0.1 * MEMBERS)
 
     def cure(specimen: Specimen) -> Specimen:
         return specimen._replace(variables=changed(specimen.variables, "Dense_0", "bias", jnp.zeros_like))

@@ -15,7 +15,7 @@ HE, LECUN = 2.0, 1.0
 
 def dense(variables: Any, x: Array) -> Array:
     """The affine map x ↦ x W + b."""
-    return x @ variables["kernel"] + variables["bias"]
+    return x @ variables["kernel"] + variables["bias"][None]
 
 
 def classifier(variables: Any, x: Array) -> Array:
