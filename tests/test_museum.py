@@ -124,6 +124,18 @@ def test_what_stands_still_is_at_ln_k_and_its_cure_learns():
     assert "constant outputs" in [verdict.kind for verdict in case.ill.diagnose().verdicts]
 
 
+def test_what_waits_for_a_zero_head_is_told_from_what_is_dead():
+    case = museum.case("zero-kernel-behind-relu")
+    notes = case.twin.diagnose().notes
+    wanted = "Dense_0, Dense_1 get their gradient only after Dense_2 has moved"
+    assert any(note.startswith(wanted) for note in notes)
+    assert not any("only after" in note for note in case.ill.diagnose().notes)
+    kernels = [slopes(case.twin)[name]["kernel"] for name in ("Dense_0", "Dense_1", "Dense_2")]
+    assert [bool(np.any(kernel)) for kernel in kernels] == [False, False, True]
+    moved = case.twin._replace(variables=case.twin.train(1)[0])
+    assert all(np.any(slopes(moved)[name]["kernel"]) for name in ("Dense_0", "Dense_1"))
+
+
 def test_an_unknown_case_is_one_line():
     with pytest.raises(ValueError, match="softmax-twice"):
         museum.case("softmax-twise")

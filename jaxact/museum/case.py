@@ -77,7 +77,7 @@ def descend(apply_fn: Callable[..., Array], loss: Callable[[Array, Array], Array
         return loss(apply_fn(variables, batch), labels)
 
     @jax.jit
-    def run(variables: Any, batch: Array, labels: Array, rate: float) -> tuple[Any, Array]:
+    def run(variables: Any, batch: Array, labels: Array, rate: Array | float) -> tuple[Any, Array]:
         def step(variables: Any, _: None) -> tuple[Any, Array]:
             value, slope = jax.value_and_grad(of_batch)(variables, batch, labels)
             return jax.tree.map(lambda leaf, own: leaf - rate * own, variables, slope), value
