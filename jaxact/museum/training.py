@@ -85,7 +85,7 @@ def wrong_derivative() -> Case:
 
     return Case(
         "wrong-sigmoid-derivative",
-        "The loss falls as if all were well: a network with one hidden layer hides the bug, deep ones stay at chance.",
+        "The loss falls as if all were well, since the last layer learns; with few hidden units it stays at chance.",
         "wrong derivative",
         "Dense_0",
         "The backward pass applies the sigmoid to what already went through it: it states slopes from 0.20 to 0.25 for "
