@@ -34,7 +34,7 @@ def sigmoid(h):
 WRONG = {
     "sigmoid": wrong_sigmoid,
     "tanh": with_backward(jnp.tanh, lambda h: 1 - h**2),
-    "half": with_tangent(sigmoid, lambda h: 0.5 * sigmoid(h) * (1 - sigmoid(h))),
+    "squared": with_tangent(sigmoid, lambda h: (sigmoid(h) * (1 - sigmoid(h))) ** 2),
 }
 RIGHT = {
     "sigmoid": right_sigmoid,
@@ -45,6 +45,8 @@ RIGHT = {
     "clipped straight-through": with_backward(lambda h: jnp.clip(h, -1, 1), jnp.ones_like),
     "surrogate": with_backward(lambda h: (h > 0).astype(h.dtype), lambda h: 1 / (1 + jnp.abs(h)) ** 2),
     "reversal": with_backward(lambda h: 1.0 * h, lambda h: -jnp.ones_like(h)),
+    "half": with_tangent(sigmoid, lambda h: 0.5 * sigmoid(h) * (1 - sigmoid(h))),
+    "stopped": with_backward(sigmoid, jnp.zeros_like),
 }
 
 

@@ -24,7 +24,7 @@ from jaxtyping import Array
 from jaxact.diagnosis.edges import INPUT, OUTPUT, Edges, reachable
 from jaxact.diagnosis.measure import Subject
 from jaxact.diagnosis.reach import Group, Reached
-from jaxact.diagnosis.verdicts import LayerReport, Verdict, finding, listed
+from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, finding, listed
 
 UNSCALED, TINY, SPREAD, NARROW = 10.0, 0.01, 3.0, 0.1
 OFFSET, DRIVEN = 5.0, 3.0
@@ -48,7 +48,8 @@ def input_checks(images: Any, layers: Sequence[LayerReport], edges: Edges) -> li
     if size > UNSCALED and max(spreads, default=math.inf) > SPREAD:
         return [finding("unscaled inputs", "", size, UNSCALED, f"{text}, as of bytes or raw measurements")]
     middle, around = _centre(arrays)
-    if middle > OFFSET * around and any(layer.centre > DRIVEN * layer.spread for layer in fed):
+    away = examples >= FEW_EXAMPLES and 0 < OFFSET * around < middle
+    if away and any(layer.centre > DRIVEN * layer.spread for layer in fed):
         text = f"the inputs lie {middle / around:.3g} of their standard deviations away from 0"
         return [finding("unscaled inputs", "", middle / around, OFFSET, f"{text}: their mean drives every unit")]
     if size < TINY and min(spreads, default=0.0) < NARROW:
