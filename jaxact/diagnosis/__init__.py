@@ -4,20 +4,18 @@
 or plain functions), unchanged.
 """
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxact.diagnosis import adapters, batches, checks, instances, measure, reach, units
-from jaxact.diagnosis.compiled import shared
-from jaxact.diagnosis.edges import Edges, Kernel, find_edges, find_kernels
-from jaxact.diagnosis.flow import Flow, flow, transport
+from jaxact.diagnosis import adapters, answers, batches, checks, derivatives, instances, measure, reach, steps
+from jaxact.diagnosis.flow import Flow, transport
 from jaxact.diagnosis.graph import check_deterministic
 from jaxact.diagnosis.report import Diagnosis
 from jaxact.diagnosis.signals import signal_findings, signal_notes
+from jaxact.diagnosis.tools import Tools, tools_of
 from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, judge
 
 __all__ = ["Diagnosis", "LayerReport", "Verdict", "diagnose"]
@@ -30,15 +28,16 @@ def diagnose(
     labels: Any = None,
     *,
     activations: Mapping[str, str] | None = None,
+    optimizer: Any = None,
     chunk: int = 128,
 ) -> Diagnosis:
     """Find dead, saturated and broken layers and exploding or vanishing gradients in a network.
 
     Per layer: shares of negative, saturated and exactly zero outputs, of dead and nearly dead units
-    (`health.LayerHealth`); the norm of the output's gradient by its pre-activations h^l relative to the last layer,
+    (`probes.LayerHealth`); the norm of the output's gradient by its pre-activations h^l relative to the last layer,
     √(E‖∂y/∂h^l‖²/E‖∂y/∂h^L‖²), and relative to the layers that this one feeds, on up to 16 examples with 8 random
     probes each (`diagnosis.flow`); how large the kernel is and how much it passes on; with labels the norms of the
-    gradients of the cross-entropy by h^l and by the layer's kernel (`propagation.loss_gradients`). For the whole: the
+    gradients of the cross-entropy by h^l and by the layer's kernel (`probes.loss_gradients`). For the whole: the
     spectrum of ∂y/∂x on up to 8 examples.
 
     A layer is what `diagnosis.layers` finds: a matrix product or convolution with a parameter, with bias and batch norm
@@ -61,36 +60,44 @@ def diagnose(
         batch: [examples, ...], prepared as in training; 64 to 1,000 of them. Several inputs are a dict or a tuple of
             such arrays and go to apply_fn as they are; a list holds examples. Integers (tokens, uint8 images) stay
             integers: there is no ∂y/∂x by them.
-        labels: class numbers [examples], for outputs that are logits.
+        labels: class numbers [examples] from 0, for outputs that are logits.
         activations: names of the catalogue by layer, instead of what the trace says: {"Dense_0": "relu"}.
+        optimizer: an Optax optimiser, or the learning rate of gradient descent: the first step that training would take
+            on this batch, with all of it in memory at once, is tried on a copy (`diagnosis.steps`). Needs labels.
         chunk: examples in memory at a time.
 
     Returns:
         The diagnosis; `print` it. Parameters with NaN give the verdict "broken", and so do gradients that are NaN where
-        the network is finite; a batch of equal examples (all zeros, say) gives "constant inputs". Parameters of other
-        outputs or inside loops, where no layer is measured, and those without use give "incomplete". "healthy" is about
-        what was looked at, which the text lists.
+        the network is finite; a batch of equal examples (all zeros, say) gives "constant inputs". Labels from 1 to the
+        number of classes are "labels off by one", and all else is then said of labels - 1. Parameters of other outputs
+        or inside loops, where no layer is measured, and those without use give "incomplete". "healthy" is about what
+        was looked at, which the text lists.
 
     Raises:
-        ValueError: an empty or non-finite batch, labels that do not fit, an unknown layer or activation in
-            `activations`, a network without layers or one whose examples influence one another (batch norm in training
-            mode, of a single example too), or one that draws random numbers (dropout in training mode); whatever
-            apply_fn raises for the arguments, in one line; a call inside jit, grad or vmap.
+        ValueError: an empty or non-finite batch, labels or an optimiser that do not fit, an unknown layer or activation
+            in `activations`, a network without layers or one whose examples influence one another (batch norm in
+            training mode, of a single example too), or one that draws random numbers (dropout in training mode);
+            whatever apply_fn raises for the arguments, in one line; a call inside jit, grad or vmap.
     """
     batches.check_values(apply_fn, variables, batch, labels)
+    steps.check_optimizer(optimizer, labels)
     instances.check_variables(apply_fn, variables, batch)
     images, classes = batches.checked_batch(batch, labels)
     apply_fn, variables = instances.opened(apply_fn, variables, images)
     form, leaves = adapters.form_of(variables, images)
     hints = tuple(sorted((activations or {}).items()))
     try:
-        tools = _tools(apply_fn, form, hints, chunk)
+        tools = tools_of(apply_fn, form, hints, chunk)
     except TypeError:  # a function or structure that is not hashable
-        tools = _tools.__wrapped__(apply_fn, form, hints, chunk)
+        tools = tools_of.__wrapped__(apply_fn, form, hints, chunk)
     subject = tools.network.subject
     check_deterministic(subject.graph)
+    miscounted = list[Verdict]()
     if classes is not None:
         batches.check_classes(classes, subject.graph.shapes[subject.graph.output])
+        miscounted = answers.off_by_one(np.asarray(classes), subject.graph.shapes[subject.graph.output][1])
+    if classes is not None and miscounted:
+        classes = classes - 1
     adapters.check_independent(tools.network, leaves, images)
     known = tools.slopes(leaves, images)
     health, flows = tools.health(leaves, images, known), tools.flow(leaves, images)
@@ -100,11 +107,20 @@ def diagnose(
     reports = _reports(tools, jax.device_get((known, health, gradients)), flows)
     loss = float("nan") if gradients is None else float(gradients[0].loss)
     found, notes = _checks(tools, reports, flows, leaves, images, classes, loss)
-    outputs = (1, *subject.graph.shapes[subject.graph.output])[-1]
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
+    if optimizer is not None and not broken[1]:
+        reports, large = _stepped(tools, reports, optimizer, leaves, images, classes, known)
+        found += large
+    outputs = (1, *subject.graph.shapes[subject.graph.output])[-1]
     signals = signal_findings(reports, tools.edges)
     verdicts = judge(
-        reports, tools.edges, outputs=outputs, examples=examples, broken=broken, signals=signals, checks=found
+        reports,
+        tools.edges,
+        outputs=outputs,
+        examples=examples,
+        broken=broken,
+        signals=signals,
+        checks=miscounted + found,
     )
     notes = [*_notes(reports, verdicts, examples, measure.without_jacobian(subject, images)), *notes]
     notes += signal_notes(reports, tools.edges, verdicts)
@@ -120,54 +136,12 @@ def diagnose(
     )
 
 
-STOPPING = frozenset({"dead", "dead outputs", "saturated", "broken", "no gradient", "equal weights"})
-"""Findings that explain why no gradient reaches a layer."""
-
-
-class _Tools(NamedTuple):
-    """A network and the compiled measurements of it."""
-
-    network: adapters.Traced
-    edges: Edges
-    kernels: tuple[Kernel | None, ...]
-    groups: tuple[reach.Group, ...]
-    slopes: Callable[..., Any]
-    health: Callable[..., Any]
-    flow: Callable[..., Any]
-    spectra: Callable[..., Any]
-    gradients: Callable[..., Any]
-    projected: Callable[..., Any]
-
-
-@lru_cache(maxsize=16)
-def _tools(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], ...], chunk: int) -> _Tools:
-    """Kept, so that the second diagnosis of a network, after some training, traces and compiles nothing."""
-    network = adapters.traced(apply_fn, form, dict(hints))
-    graph, layers = network.subject.graph, network.subject.layers
-    kernels = find_kernels(graph, layers)
-    every = reach.every_output(partial(adapters.called, adapters.plain_function(apply_fn)), form.structure)
-    used = reach.used_leaves(every, form.leaves, form.batch(form.inputs[0].shape[0]))
-    groups = reach.find_groups(graph, adapters.paths_of(form.structure), form.leaves, used)
-
-    def compiled(measurement: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
-        return shared(partial(measurement, network.subject, **settings))
-
-    return _Tools(
-        network._replace(outputs=shared(network.outputs)),
-        find_edges(graph, layers),
-        kernels,
-        groups,
-        compiled(units.slopes),
-        compiled(units.unit_health, chunk=chunk),
-        compiled(flow, kernels=kernels),
-        compiled(measure.input_output),
-        compiled(measure.loss_gradients, chunk=chunk),
-        shared(partial(reach.projected_gradient, every)),
-    )
+ANSWERS = 128
+"""Examples whose outputs are looked at one by one."""
 
 
 def _checks(
-    tools: _Tools,
+    tools: Tools,
     reports: tuple[LayerReport, ...],
     flows: Flow,
     leaves: list[Any],
@@ -181,24 +155,64 @@ def _checks(
     found = checks.input_checks(images, reports, tools.edges)
     if labels is not None:
         classes = subject.graph.shapes[subject.graph.output][-1]
+        about_answers = _answers(tools, reports, leaves, images, labels, loss)
         about_labels = checks.label_checks(labels, loss, classes, FEW_EXAMPLES)
-        found, notes = found + about_labels[0], notes + about_labels[1]
+        found, notes = found + about_answers + about_labels[0], notes + about_labels[1]
+    if tools.own_derivatives:
+        compared = tools.derivatives(leaves, images)
+        found += derivatives.derivative_checks(tools.own_derivatives, compared)
     if reached is not None:
         about_weights = checks.weight_checks(subject, reports, flows.alike.tolist(), reached)
         found, notes = found + about_weights[0], notes + about_weights[1]
-    return found + checks.reach_checks(tools.groups, reached, subject, reports, tools.edges), notes
+        notes += checks.waiting_notes(subject, reports, reached)
+    about_reach = checks.reach_checks(tools.groups, reached, subject, reports, tools.edges)
+    if any(verdict.kind == "no gradient" for verdict in about_reach):  # before it is said, all examples are asked
+        reached, _ = _reached(tools, leaves, images, batches.examples_of(images))
+        about_reach = checks.reach_checks(tools.groups, reached, subject, reports, tools.edges)
+    return found + about_reach, notes
 
 
-def _reached(tools: _Tools, leaves: list[Any], images: Any) -> tuple[reach.Reached | None, list[str]]:
+def _answers(
+    tools: Tools, reports: tuple[LayerReport, ...], leaves: list[Any], images: Any, labels: Any, loss: float
+) -> list[Verdict]:
+    """What is found in the outputs of some examples beside their labels."""
+    outputs = np.asarray(tools.network.outputs(leaves, batches.first(images, ANSWERS)))
+    return answers.answer_checks(outputs, np.asarray(labels)[:ANSWERS], loss, reports, tools.edges)
+
+
+def _stepped(
+    tools: Tools,
+    reports: tuple[LayerReport, ...],
+    optimizer: Any,
+    leaves: list[Any],
+    images: Any,
+    labels: Any,
+    known: Any,
+) -> tuple[tuple[LayerReport, ...], list[Verdict]]:
+    """The reports with the size of one step of the optimiser, and what that step breaks."""
+    before, slopes = tools.slopes_of_loss(leaves, images, labels)
+    after = steps.stepped(optimizer, tools.parameters, leaves, slopes)
+    layers = tools.network.subject.layers
+    reports = tuple(
+        report._replace(update=after.ratios[layer.kernel]) for report, layer in zip(reports, layers, strict=True)
+    )
+    dead = [float(state.state.dead.mean()) for state in jax.device_get(tools.health(after.leaves, images, known))]
+    losses = float(before), float(tools.slopes_of_loss(after.leaves, images, labels)[0])
+    classes = tools.network.subject.graph.shapes[tools.network.subject.graph.output][-1]
+    return reports, steps.step_checks(reports, dead, losses, classes, batches.examples_of(images))
+
+
+def _reached(
+    tools: Tools, leaves: list[Any], images: Any, examples: int = reach.REACH_EXAMPLES
+) -> tuple[reach.Reached | None, list[str]]:
     """Where the gradient of all outputs arrives; None, and a note, where JAX cannot take it."""
-    parameters = frozenset(leaf for group in tools.groups for leaf in group.leaves)
     try:
-        return reach.reach(tools.projected, leaves, images, parameters), []
+        return reach.reach(tools.projected, leaves, batches.first(images, examples), frozenset(tools.parameters)), []
     except (ValueError, TypeError, NotImplementedError) as error:  # an output behind a while loop
         return None, [f"the gradient of all outputs was not looked at ({str(error).splitlines()[0]})"]
 
 
-def _reports(tools: _Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...]:
+def _reports(tools: Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...]:
     known, health, gradients = numbers
     subject, nothing = tools.network.subject, float("nan")
     moved = transport(np.asarray(flows.norms), tools.edges)
@@ -232,6 +246,7 @@ def _reports(tools: _Tools, numbers: Any, flows: Flow) -> tuple[LayerReport, ...
                 kernel_scale=nothing if kernel is None else float(flows.size[index]) / kernel.usual(),
                 passed=passed[index],
                 spread=float(flows.spread[index]),
+                centre=float(flows.centre[index]),
                 broken_gradient=float(health[index].broken_gradient),
             )
         )
@@ -242,11 +257,6 @@ def _notes(layers: tuple[LayerReport, ...], verdicts: list[Verdict], examples: i
     notes = []
     if examples < FEW_EXAMPLES:
         notes.append(f"with {examples} examples a unit off by chance looks dead: give at least {FEW_EXAMPLES}")
-    silent = [layer.name for layer in layers if layer.gain == 0]
-    if silent and not any(verdict.kind in STOPPING for verdict in verdicts):
-        notes.append(
-            f"no gradient reaches {', '.join(silent)}: a parameter after it is 0, as in zero-initialised branches"
-        )
     last = layers[-1]
     if last.dead > 0 and not any(verdict.layer == last.name for verdict in verdicts):
         notes.append(

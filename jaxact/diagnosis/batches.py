@@ -58,17 +58,25 @@ def alone(x: Any) -> Any:
 
 def first(images: Any, count: int) -> Any:
     """The first examples of a batch."""
-    return jax.tree.map(lambda rows: rows[:count], images)
+    return images if examples_of(images) <= count else jax.tree.map(lambda rows: rows[:count], images)
 
 
 def check_classes(labels: Array, output_shape: tuple[int, ...]) -> None:
-    """Raises a ValueError unless outputs are one vector of logits per example and all labels are among its classes."""
+    """Raises a ValueError unless outputs are one vector of logits per example and all labels are among its classes.
+
+    Labels of all classes that are counted from 1 pass: they are a finding.
+    """
     if len(output_shape) != 2:
         shape = output_shape[1:]
         raise ValueError(f"outputs have shape {shape} per example: labels need logits [classes], leave labels out")
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= output_shape[1]:
+    if (low < 0 or high >= output_shape[1]) and not counted_from_one(low, high, output_shape[1]):
         raise ValueError(f"labels run from {low} to {high}, the network has classes 0 to {output_shape[1] - 1}")
+
+
+def counted_from_one(low: int, high: int, classes: int) -> bool:
+    """Whether labels from `low` to `high` are those of all classes, counted from 1."""
+    return low == 1 and high == classes > 1
 
 
 def as_array(value: Any, where: str) -> Array:

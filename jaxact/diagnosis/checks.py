@@ -5,6 +5,8 @@ The limits:
 * `UNSCALED` 10, and `TINY` 1/100, of the root mean square of the inputs that are not 0. Standardised inputs have 1,
   images in [0, 1] about ½, bytes about 100. A first layer makes up for it if its pre-activations spread by less than
   `SPREAD` 3, or by more than `NARROW` 1/10: with a batch norm of its own, or a division by 255 in the network.
+* `OFFSET` 5, the mean of the inputs over their standard deviation, both as root mean squares over the features: images
+  in [0, 1] have 2. A first layer feels it where the mean of its pre-activations is over `DRIVEN` 3 times their spread.
 * `FAR_ABOVE` 3 nats above ln K, the loss of a guess among K classes. He's rule in the output layer gives about 0.5 to
   1 at the start. Within `NEAR` 0.02 nats of it nothing is known of the classes yet, which at the start is right.
 * `EQUAL` 1e-4: gradients of units with equal weights differ by rounding alone.
@@ -22,9 +24,10 @@ from jaxtyping import Array
 from jaxact.diagnosis.edges import INPUT, OUTPUT, Edges, reachable
 from jaxact.diagnosis.measure import Subject
 from jaxact.diagnosis.reach import Group, Reached
-from jaxact.diagnosis.verdicts import LayerReport, Verdict, finding, listed
+from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, finding, listed
 
 UNSCALED, TINY, SPREAD, NARROW = 10.0, 0.01, 3.0, 0.1
+OFFSET, DRIVEN = 5.0, 3.0
 FAR_ABOVE, NEAR = 3.0, 0.02
 EQUAL = 1e-4
 
@@ -39,10 +42,16 @@ def input_checks(images: Any, layers: Sequence[LayerReport], edges: Edges) -> li
     if not sum(map(len, values)):
         return []
     size = float(np.sqrt(np.mean(np.concatenate(values) ** 2)))
-    spreads = [layers[index].spread for index in edges.successors[INPUT] if index != OUTPUT]
+    fed = [layers[index] for index in edges.successors[INPUT] if index != OUTPUT]
+    spreads = [layer.spread for layer in fed]
     text = f"the root mean square of the inputs is {size:.3g}"
     if size > UNSCALED and max(spreads, default=math.inf) > SPREAD:
         return [finding("unscaled inputs", "", size, UNSCALED, f"{text}, as of bytes or raw measurements")]
+    middle, around = _centre(arrays)
+    away = examples >= FEW_EXAMPLES and 0 < OFFSET * around < middle
+    if away and any(layer.centre > DRIVEN * layer.spread for layer in fed):
+        text = f"the inputs lie {middle / around:.3g} of their standard deviations away from 0"
+        return [finding("unscaled inputs", "", middle / around, OFFSET, f"{text}: their mean drives every unit")]
     if size < TINY and min(spreads, default=0.0) < NARROW:
         return [finding("unscaled inputs", "", size, TINY, f"{text}, as if they were divided twice")]
     return []
@@ -97,6 +106,26 @@ def weight_checks(
     return found, notes
 
 
+def waiting_notes(subject: Subject, layers: Sequence[LayerReport], reached: Reached) -> list[str]:
+    """Layers whose gradient returns with the first steps, since what holds it back starts at 0 by design."""
+    waiting, holding = list[int](), list[str]()
+    for index, (layer, report) in enumerate(zip(subject.layers, layers, strict=True)):
+        if layer.kernel in reached.later and layer.kernel not in reached.at_first:
+            waiting.append(index)
+        elif report.kernel_scale == 0 and layer.kernel in reached.at_first:
+            holding.append(report.name)
+    if not waiting:
+        return []
+    names = listed([layers[index].name for index in waiting])
+    if len(waiting) > 3 and waiting == list(range(waiting[0], waiting[-1] + 1)):
+        names = (
+            f"layers {waiting[0] + 1} to {waiting[-1] + 1} ({layers[waiting[0]].name} to {layers[waiting[-1]].name})"
+        )
+    behind = listed(holding) or "a parameter behind"
+    get = "get their" if len(waiting) > 1 else "gets its"
+    return [f"{names} {get} gradient only after {behind} has moved, which starts at 0: harmless, as in a zero head"]
+
+
 def reach_checks(
     groups: Sequence[Group], reached: Reached | None, subject: Subject, layers: Sequence[LayerReport], edges: Edges
 ) -> list[Verdict]:
@@ -111,6 +140,14 @@ def reach_checks(
         text = f"{seen} of {len(groups)} parameter groups seen; not seen: {names}"
         found.append(finding("incomplete", "", seen, len(groups), text))
     return found
+
+
+def _centre(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Root mean squares over the features of their means and of their standard deviations."""
+    floating = [np.asarray(rows, np.float64) for rows in arrays if jnp.issubdtype(rows.dtype, jnp.floating)]
+    means = np.concatenate([rows.mean(0).ravel() for rows in floating])
+    spreads = np.concatenate([rows.std(0).ravel() for rows in floating])
+    return float(np.sqrt(np.mean(means**2))), float(np.sqrt(np.mean(spreads**2)))
 
 
 def _unreached(

@@ -22,14 +22,16 @@ class Flow(NamedTuple):
         norms: ‖vᵀ ∂output/∂h^l‖ for random signs v; its mean square is ‖∂output/∂h^l‖²_F (Hutchinson's estimator).
         received: root mean square of what every layer's kernel multiplies; NaN without a kernel.
         spread: root mean square over the units of the standard deviation of h over the cases.
+        centre: that of its mean over the cases.
         deviation: standard deviation of the kernel's entries; NaN without a kernel.
         size: their root mean square.
-        alike: share of the kernel's units whose weights are those of the first unit.
+        alike: share of the kernel's units whose weights are those of the first unit; NaN for a single unit.
     """
 
     norms: Float[Array, "examples vectors layers"]
     received: Float[Array, " layers"]
     spread: Float[Array, " layers"]
+    centre: Float[Array, " layers"]
     deviation: Float[Array, " layers"]
     size: Float[Array, " layers"]
     alike: Float[Array, " layers"]
@@ -57,7 +59,8 @@ def flow(subject: Subject, leaves: list[Array], images: Any, kernels: tuple[Kern
     norms, received, hidden = jax.vmap(of_example)(images, keys)
     ours = [tuple(axis + 1 for axis in layer.axes) for layer in subject.layers]  # behind that of the examples
     cases = [axes.by_unit(h, own) for h, own in zip(hidden, ours, strict=True)]
-    spread = [_rms(rows - rows.mean(0, keepdims=True)) for rows in cases]
+    means = [rows.mean(0, keepdims=True) for rows in cases]
+    spread = [_rms(rows - mean) for rows, mean in zip(cases, means, strict=True)]
     values = run_all(graph, leaves, first(images, 1), {})
     matrices = [None if kernel is None else _matrix(values[kernel.slot], kernel) for kernel in kernels]
 
@@ -68,9 +71,10 @@ def flow(subject: Subject, leaves: list[Array], images: Any, kernels: tuple[Kern
         norms,
         jnp.stack([_rms(part) for part in received]),
         jnp.stack(spread),
+        jnp.stack([_rms(mean) for mean in means]),
         of_kernels(jnp.std),
         of_kernels(_rms),
-        of_kernels(lambda matrix: jnp.all(matrix == matrix[:, :1], axis=0).mean()),
+        of_kernels(_alike),
     )
 
 
@@ -111,6 +115,13 @@ def _norm(array: Array) -> Array:
 
 def _rms(array: Array) -> Array:
     return _norm(array) / array.size**0.5
+
+
+def _alike(matrix: Array) -> Array:
+    """A single unit, as of each member of a vmapped ensemble, is like no other."""
+    if matrix.shape[1] < 2:
+        return jnp.asarray(jnp.nan, matrix.dtype)
+    return jnp.all(matrix == matrix[:, :1], axis=0).mean()
 
 
 def _matrix(kernel: Array, form: Kernel) -> Array:

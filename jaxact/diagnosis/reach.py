@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxact.diagnosis.batches import first
 from jaxact.diagnosis.graph import Graph, Operation, trace
 from jaxact.diagnosis.layers import MIXING
 from jaxact.diagnosis.names import layer_names
@@ -133,10 +132,9 @@ def reach(gradient: Callable[..., Any], leaves: list[Array], images: Any, parame
     Args:
         gradient: `projected_gradient` of the outputs, compiled.
         leaves: the leaves of the variables.
-        images: [examples, ...]; the first 16 are taken.
+        images: [examples, ...], all of which are taken.
         parameters: which of the leaves are parameters.
     """
-    images = first(images, REACH_EXAMPLES)
     at_start, by_input = gradient(leaves, images)
     at_first = arrived = _arrived(at_start, parameters)
     inputs, current = not by_input or _any(by_input), at_start

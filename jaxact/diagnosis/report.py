@@ -20,6 +20,7 @@ COLUMNS = {
     "step": "attenuation",
     "|dL/dh|": "gradient",
     "|dL/dW|": "kernel_gradient",
+    "|dW|/|W|": "update",
 }
 SHARES = frozenset({"negative", "dead", "nearly_dead", "saturated", "sparsity"})
 LEGEND = (
@@ -28,7 +29,8 @@ LEGEND = (
 )
 SEEN = "units, saturation, signal, gradients by layer and by parameter group, weights, inputs"
 WITH_LABELS = ", labels, loss"
-UNSEEN = "learning rate, optimiser, order of the data, data augmentation, overfitting, whether labels are right"
+WITH_OPTIMIZER, WITHOUT_OPTIMIZER = ", the first step", "learning rate, optimiser, "
+UNSEEN = "order of the data, data augmentation, overfitting, whether labels are right"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -116,11 +118,9 @@ class Diagnosis:
         return "; ".join(parts)
 
     def _rows(self) -> list[list[str]]:
-        shown = {
-            title: field
-            for title, field in COLUMNS.items()
-            if not field.endswith("gradient") or not math.isnan(self.loss)
-        }
+        hidden = {"gradient", "kernel_gradient"} if math.isnan(self.loss) else set[str]()
+        hidden |= set() if self._stepped() else {"update"}
+        shown = {title: field for title, field in COLUMNS.items() if field not in hidden}
         return [[*shown], *([_cell(field, getattr(layer, field)) for field in shown.values()] for layer in self.layers)]
 
     def _findings(self) -> list[str]:
@@ -133,11 +133,15 @@ class Diagnosis:
         notes = [f"note: {note}." for note in self.notes]
         return [*(lines or ["Nothing wrong was found in what was looked at."]), *notes, *self._scope()]
 
+    def _stepped(self) -> bool:
+        return any(not math.isnan(layer.update) for layer in self.layers)
+
     def _scope(self) -> list[str]:
         """What the findings are about: a network can fail for other reasons."""
         labelled = not math.isnan(self.loss)
-        seen, unseen = (SEEN + WITH_LABELS, UNSEEN) if labelled else (SEEN, "labels, loss, " + UNSEEN)
-        return [f"looked at: {seen}.", f"not looked at: {unseen}."]
+        seen, unseen = (SEEN + WITH_LABELS, "") if labelled else (SEEN, "labels, loss, ")
+        seen, unseen = (seen + WITH_OPTIMIZER, unseen) if self._stepped() else (seen, unseen + WITHOUT_OPTIMIZER)
+        return [f"looked at: {seen}.", f"not looked at: {unseen}{UNSEEN}."]
 
 
 def _cell(field: str, value: Any) -> str:

@@ -55,7 +55,7 @@ class Health(NamedTuple):
     broken_gradient: Float[Array, ""]
 
 
-def _value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: Array) -> tuple[Array, Array]:
+def value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: Array) -> tuple[Array, Array]:
     """φ and φ' at h, all else as in `values`; where φ has several results, the sums of their absolute values.
 
     φ' is taken in reverse mode, as in training: 0 · inf behind a ReLU that is off is 0 there and NaN in forward mode.
@@ -88,7 +88,7 @@ def slopes(subject: Subject, leaves: list[Array], images: Any) -> tuple[Slopes, 
         values = run_all(subject.graph, leaves, alone(x), {})
 
         def largest(layer: Layer, h: Array) -> Array:
-            slope = probes.wide(jnp.abs(_value_and_slope(subject, layer, values, h)[1]))
+            slope = probes.wide(jnp.abs(value_and_slope(subject, layer, values, h)[1]))
             return jnp.where(jnp.isnan(slope), 0, slope).max()
 
         def at(point: Array) -> list[Array]:
@@ -132,7 +132,7 @@ def unit_health(
 
         def state(index: int, layer: Layer) -> tuple[Array, Array, Array]:
             h = values[layer.slot]
-            value, slope = _value_and_slope(subject, layer, values, h)
+            value, slope = value_and_slope(subject, layer, values, h)
             slope = reached[index] if mixing[index] else slope
             part = _relative(known[index], slope, counted=not mixing[index])
             return axes.by_unit(h, layer.axes), axes.by_unit(value, layer.axes), axes.by_unit(part, layer.axes)

@@ -24,7 +24,10 @@ DEAD_SHARE, CERTAINLY_DEAD, FEW_EXAMPLES = 0.5, 0.9, 32
 SATURATED_SHARE = 0.5
 LARGEST_STEP, LOST = 30.0, 1 / 200
 FIRST = frozenset({"constant inputs", "equal weights"})
-OF_ITS_OWN = frozenset({"unscaled inputs", "equal labels", "incomplete"})
+OF_ITS_OWN = frozenset(
+    {"unscaled inputs", "equal labels", "incomplete", "double softmax", "labels off by one"}
+    | {"wrong derivative", "large step"}
+)
 """Causes that come before all else, and findings that none of the others explains."""
 
 REMEDIES = {
@@ -54,6 +57,14 @@ REMEDIES = {
     "equal labels": "shuffle the data before cutting batches, and check how labels are read",
     "large loss": "scale the inputs, shrink the kernel of the output layer, check that labels and logits count the "
     "same classes",
+    "double softmax": "return logits, without the softmax; or take the logarithm of the probabilities as the loss",
+    "labels off by one": "count classes from 0 in training and in what is compared with it",
+    "wrong labels": "check that inputs and labels are read and shuffled in the same order, and that class numbers mean "
+    "the same as in training",
+    "constant outputs": "see what stops the signal: dead units, kernels that are far too small, weights that decayed",
+    "wrong derivative": "leave the derivative to JAX: take the custom rule away, or state it as a function of the "
+    "input h, not of the output (sigmoid: s(1 - s) at s = sigmoid(h))",
+    "large step": "lower the learning rate by that much, warm it up over the first steps, or clip the gradient",
     "incomplete": "diagnose each other output by a function that returns it, and layers in loops by a function that "
     "applies one of them; remove parameters without use",
 }
@@ -88,6 +99,8 @@ class LayerReport(NamedTuple):
         passed: standard deviation of h over the cases over the root mean square of what the kernel multiplies.
         spread: root mean square over the units of the standard deviation of h over the cases.
         broken_gradient: share of gradients that are NaN or infinite though the pre-activation is finite.
+        centre: root mean square over the units of the mean of h over the cases.
+        update: ‖ΔW‖/‖W‖ of the kernel in one step; NaN without an optimiser.
     """
 
     name: str
@@ -111,14 +124,15 @@ class LayerReport(NamedTuple):
     passed: float = math.nan
     spread: float = math.nan
     broken_gradient: float = 0.0
+    centre: float = math.nan
+    update: float = math.nan
 
 
 class Verdict(NamedTuple):
     """One finding.
 
     Attributes:
-        kind: "broken", "constant inputs", "unscaled inputs", "equal labels", "equal weights", "dead", "dead outputs",
-            "saturated", "exploding", "vanishing", "no gradient", "large loss" or "incomplete".
+        kind: a key of `REMEDIES` ("growth" and "unsafe derivative" apart): "broken", "dead", "vanishing", …
         layer: the layer it is about; "" where it is about none.
         number: what was measured.
         limit: what it exceeds or falls below.
@@ -172,7 +186,8 @@ def judge(
     near = edges.connected(order[cause.layer]) if cause.layer in order else frozenset(order.values())
     elsewhere = {name for name, index in order.items() if index not in near}
     own = [verdict for verdict in found if _independent(verdict, cause) or verdict.layer in elsewhere]
-    return [*own, *(v._replace(because=cause.layer or "the inputs") for v in found if v not in own)]
+    because = cause.layer or ("the labels" if "labels" in cause.kind else "the inputs")
+    return [*own, *(v._replace(because=because) for v in found if v not in own)]
 
 
 def _before(growing: Verdict, stopped: Verdict, layers: Sequence[LayerReport]) -> bool:

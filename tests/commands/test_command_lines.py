@@ -14,7 +14,7 @@ from jaxact.execution import runtime
 
 MODULES = (
     *("benchmark", "benchmark_blocks", "curves", "depth", "explain", "gallery", "grid", "headline", "heads"),
-    *("interventions", "jacobian", "planar", "predict", "report"),
+    *("interventions", "jacobian", "museum", "planar", "predict", "report"),
 )
 COMMANDS = tuple(sorted(f"jaxact.commands.{module.name}" for module in iter_modules(commands.__path__)))
 
@@ -29,7 +29,7 @@ NEEDED = {
 """What a command has to be given."""
 
 WRITING = ("benchmark", "benchmark_blocks", "curves", "depth", "explain", "gallery", "grid", "heads", "interventions",
-           "jacobian", "planar", "predict")  # fmt: skip
+           "jacobian", "museum", "planar", "predict")  # fmt: skip
 """Those with --out; report has its own lines."""
 
 FOLDERS = [
@@ -131,6 +131,10 @@ SINGLE = [
     ("jacobian", "--example 3", "did you mean --examples?"),
     ("jacobian", "--dataset digits --widths 9999999 9999999 10", "--widths 9999999 9999999 10 needs at least"),
     ("jacobian", "--data-dir ''", "data directory ''"),
+    ("museum", "--case softmax-twice", "--case: did you mean --cases?"),
+    ("museum", "--cases softmax-twise", "softmax-twice"),
+    ("museum", "--cases softmax-twice softmax-twice", "'softmax-twice' is named twice"),
+    ("museum", "--steps 0", "--steps must be from 1 to 100000, got 0"),
     ("planar", "--rate 1", "did you mean --rates?"),
     ("planar", "--no-figure", "did you mean --no-figures?"),
     ("planar", "--activations sys:exit", "sys:exit is called as"),

@@ -21,7 +21,7 @@ from jaxact.diagnosis.adapters import form_of, traced
         ({"batch": jnp.full((4, 8, 8, 1), jnp.nan)}, "256 of the 256 entries of the batch are NaN"),
         ({"labels": LABELS[:-1]}, "labels have shape .47,., the batch 48 examples"),
         ({"labels": LABELS * 1.0}, "dtype float32: give class numbers"),
-        ({"labels": LABELS + 1}, "labels run from 1 to 5, the network has classes 0 to 4"),
+        ({"labels": LABELS + 2}, "labels run from 2 to 6, the network has classes 0 to 4"),
         ({"activations": {"Conv_7": "relu"}}, "layer 'Conv_7'"),
         ({"activations": {"Conv_1": "rellu"}}, "rellu.*relu"),
         ({"apply_fn": lambda variables, x: x.mean()}, "returned .. for a batch of 48"),

@@ -35,6 +35,24 @@ def test_the_size_of_inputs_and_what_the_first_layer_makes_of_it():
     assert not inputs(checks.TINY / 1.01, checks.NARROW * 1.01)
 
 
+def test_inputs_off_centre_are_found_where_the_first_layer_feels_it():
+    rows = np.concatenate([SIGNS, SIGNS])
+
+    def found(middle, centre, examples=FEW_EXAMPLES):
+        return checks.input_checks(rows[:examples] + middle, [report("first", spread=1.0, centre=centre)], EDGES)
+
+    around = float(np.sqrt(np.mean(rows[:FEW_EXAMPLES].std(0) ** 2)))
+    away = checks.OFFSET * around
+    (verdict,) = found(1.2 * away, checks.DRIVEN * 1.01)
+    assert (verdict.kind, verdict.limit) == ("unscaled inputs", checks.OFFSET) and "away from 0" in verdict.text
+    means = (rows[:FEW_EXAMPLES] + 1.2 * away).mean(0)
+    assert verdict.number == pytest.approx(np.sqrt(np.mean(means**2)) / around, rel=1e-5)
+    assert not found(0.8 * away, checks.DRIVEN * 1.01) and not found(1.2 * away, checks.DRIVEN / 1.01)
+    assert not found(1.2 * away, checks.DRIVEN * 1.01, examples=FEW_EXAMPLES - 1)
+    fixed = {"a": np.ones((FEW_EXAMPLES, 2), np.float32), "b": np.arange(2 * FEW_EXAMPLES).reshape(-1, 2)}
+    assert not checks.input_checks(fixed, [report("first", spread=1.0, centre=9.0)], EDGES)
+
+
 def test_zeros_among_the_inputs_do_not_make_them_small():
     sparse = np.zeros((20, 4000), np.float32)
     sparse[np.arange(20), np.arange(20)] = 1  # one-hot: the root mean square over all is 0.016, over the rest 1

@@ -142,6 +142,16 @@ def test_parameters_without_gradient_are_named(between, stuck):
     assert "no gradient" not in [verdict.kind for verdict in other.verdicts]
 
 
+def test_an_output_that_only_later_examples_turn_on_has_a_gradient():
+    """The first 16 examples, on which the gradient is looked at first, are all on its flat side."""
+    weights = {"a": {"kernel": jnp.ones((4, 1))}}
+    x = jnp.where(jnp.arange(48)[:, None] < 40, -1.0, 1.0) * jnp.arange(1.0, 49.0)[:, None] * jnp.ones((1, 4))
+    found = jaxact.diagnose(lambda w, x: jax.nn.relu(x @ k(w, "a")), weights, x)
+    assert "no gradient" not in [verdict.kind for verdict in found.verdicts]
+    never = jaxact.diagnose(lambda w, x: jax.nn.relu(x @ k(w, "a")), weights, -jnp.abs(x))
+    assert not never.ok
+
+
 @pytest.mark.slow
 def test_heads_and_branches_that_start_at_zero_are_no_fault():
     """After the head's first step the rest has its gradient; a head and a branch behind it need two steps."""
@@ -156,7 +166,7 @@ def test_heads_and_branches_that_start_at_zero_are_no_fault():
         for name in zeros:
             weights[name]["kernel"] *= 0
         found = jaxact.diagnose(network, weights, X)
-        assert found.main == "healthy" and any(note.startswith("no gradient reaches ") for note in found.notes)
+        assert found.main == "healthy" and any("get their gradient only after" in note for note in found.notes)
     weights["b"]["kernel"] *= 0  # a product of two that are both 0 never moves
     found = jaxact.diagnose(network, weights, X)
     assert found.main == "equal weights" and "all weights of b, c are 0" in found.verdicts[0].text
