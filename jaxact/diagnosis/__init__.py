@@ -109,7 +109,7 @@ def diagnose(
     found, notes = _checks(tools, reports, flows, leaves, images, classes, loss)
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
     if optimizer is not None and not broken[1]:
-        reports, large = _stepped(tools, reports, optimizer, leaves, images, classes, known)
+        reports, large = _stepped(tools, reports, optimizer, form.structure, leaves, images, classes, known)
         found += large
     outputs = (1, *subject.graph.shapes[subject.graph.output])[-1]
     signals = signal_findings(reports, tools.edges)
@@ -184,6 +184,7 @@ def _stepped(
     tools: Tools,
     reports: tuple[LayerReport, ...],
     optimizer: Any,
+    structure: Any,
     leaves: list[Any],
     images: Any,
     labels: Any,
@@ -191,7 +192,7 @@ def _stepped(
 ) -> tuple[tuple[LayerReport, ...], list[Verdict]]:
     """The reports with the size of one step of the optimiser, and what that step breaks."""
     before, slopes = tools.slopes_of_loss(leaves, images, labels)
-    after = steps.stepped(optimizer, tools.parameters, leaves, slopes)
+    after = steps.stepped(optimizer, structure, tools.parameters, leaves, slopes)
     layers = tools.network.subject.layers
     reports = tuple(
         report._replace(update=after.ratios[layer.kernel]) for report, layer in zip(reports, layers, strict=True)

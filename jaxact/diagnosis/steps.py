@@ -9,7 +9,7 @@ The limits:
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -62,16 +62,37 @@ def loss_and_slopes(
     return jax.value_and_grad(loss)([leaves[index] for index in parameters])
 
 
-def stepped(optimizer: Any, parameters: tuple[int, ...], leaves: list[Array], slopes: list[Array]) -> Stepped:
-    """The leaves after one step of an optimiser from its first state, or of gradient descent at a rate."""
+def stepped(
+    optimizer: Any, structure: Any, parameters: tuple[int, ...], leaves: list[Array], slopes: list[Array]
+) -> Stepped:
+    """The leaves after one step of an optimiser from its first state, or of gradient descent at a rate.
+
+    Args:
+        optimizer: an Optax optimiser, or the rate.
+        structure: of the variables, which an optimiser may tell apart by name.
+        parameters: which of the leaves are parameters.
+        leaves: of the variables.
+        slopes: the gradient by the parameters.
+
+    Raises:
+        ValueError: the optimiser cannot take such a step.
+    """
     some = [leaves[index] for index in parameters]
 
     def moves(slopes: list[Array], some: list[Array]) -> list[Array]:
         if isinstance(optimizer, int | float):
             return [-optimizer * slope for slope in slopes]
-        return optimizer.update(slopes, optimizer.init(some), some)[0]
+        every = with_leaves(list(map(jnp.zeros_like, leaves)), list(parameters), slopes)
+        own = _collection(structure, with_leaves(leaves, list(parameters), some))
+        moved = optimizer.update(_collection(structure, every), optimizer.init(own), own)[0]
+        found = jax.tree.leaves(_with_collection(structure, every, moved))
+        return [found[index] for index in parameters]
 
-    changes = jax.jit(moves)(slopes, some)
+    try:
+        changes = jax.jit(moves)(slopes, some)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        text = str(error).splitlines()[0]
+        raise ValueError(f"the optimizer cannot take its first step ({text}): give another, or leave it out") from error
     ratios = [math.nan] * len(leaves)
     for index, leaf, change in zip(parameters, some, changes, strict=True):
         before, moved = (float(np.linalg.norm(np.asarray(array, np.float64))) for array in (leaf, change))
@@ -111,4 +132,21 @@ def step_checks(
 
 
 def _words(layer: LayerReport) -> str:
+    if math.isnan(layer.update):
+        return f"the kernel of {layer.name} was 0 before it"
     return f"it changes the kernel of {layer.name} by {layer.update:.2g} of its size, where 0.001 to 0.01 is usual"
+
+
+def _collection(structure: Any, leaves: list[Array]) -> Any:
+    """What an optimiser is given in training: the collection of parameters where there is one, else all variables."""
+    variables = structure.unflatten(leaves)
+    return variables["params"] if _collected(variables) else variables
+
+
+def _with_collection(structure: Any, leaves: list[Array], some: Any) -> Any:
+    variables = structure.unflatten(leaves)
+    return {**variables, "params": some} if _collected(variables) else some
+
+
+def _collected(variables: Any) -> bool:
+    return isinstance(variables, Mapping) and "params" in variables

@@ -55,10 +55,13 @@ class Health(NamedTuple):
     broken_gradient: Float[Array, ""]
 
 
-def value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: Array) -> tuple[Array, Array]:
+def value_and_slope(
+    subject: Subject, layer: Layer, values: dict[int, Any], h: Array, cotangent: float = 1.0
+) -> tuple[Array, Array]:
     """φ and φ' at h, all else as in `values`; where φ has several results, the sums of their absolute values.
 
     φ' is taken in reverse mode, as in training: 0 · inf behind a ReLU that is off is 0 there and NaN in forward mode.
+    What comes back is `cotangent`, by which the slope is divided: a small one passes what clips gradients unchanged.
     """
     if layer.name in subject.hints:
         return subject.hints[layer.name].value_and_slope(h)
@@ -72,7 +75,10 @@ def value_and_slope(subject: Subject, layer: Layer, values: dict[int, Any], h: A
 
     value, pull = jax.vjp(results, h)
     zeros = [jnp.zeros_like(part) for part in value]
-    slope = [pull([*zeros[:end], jnp.ones_like(part), *zeros[end + 1 :]])[0] for end, part in enumerate(value)]
+    slope = [
+        pull([*zeros[:end], jnp.full_like(part, cotangent), *zeros[end + 1 :]])[0] / cotangent
+        for end, part in enumerate(value)
+    ]
     if len(value) == 1:
         return value[0], slope[0]
     return sum(map(jnp.abs, value), jnp.zeros_like(h)), sum(map(jnp.abs, slope), jnp.zeros_like(h))

@@ -64,8 +64,7 @@ def labels_from_one() -> Exhibit:
 def labels_shifted() -> Exhibit:
     """A trained network beside labels that another program counted from 1."""
     x, y = clusters(0, CLASSES - 1)
-    start = Specimen(classifier, draw(0), x, y, cross_entropy)
-    trained = start._replace(variables=start.train(STEPS)[0])
+    trained = _trained(0, x, y)
 
     def cure(specimen: Specimen) -> Specimen:
         return specimen._replace(labels=specimen.labels - 1)
@@ -79,15 +78,14 @@ def labels_shifted() -> Exhibit:
         "labels minus 1",
         trained._replace(labels=y + 1),
         cure,
-        trained,
+        _trained(1, x, y),
     )
 
 
 def labels_shuffled() -> Exhibit:
     """A trained network beside labels in another order than the inputs."""
     x, y = clusters(0)
-    start = Specimen(classifier, draw(0), x, y, cross_entropy)
-    trained = start._replace(variables=start.train(STEPS)[0])
+    trained = _trained(0, x, y)
     order = np.random.default_rng(0).permutation(len(y))
 
     def cure(specimen: Specimen) -> Specimen:
@@ -102,5 +100,10 @@ def labels_shuffled() -> Exhibit:
         "the order of the inputs",
         trained._replace(labels=y[jnp.asarray(order)]),
         cure,
-        trained,
+        _trained(1, x, y),
     )
+
+
+def _trained(seed: int, x: Array, y: Array) -> Specimen:
+    start = Specimen(classifier, draw(seed), x, y, cross_entropy)
+    return start._replace(variables=start.train(STEPS)[0])

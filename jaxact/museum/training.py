@@ -35,7 +35,7 @@ def constant_weights() -> Exhibit:
 
 @jax.custom_vjp
 def wrong_sigmoid(h: Array) -> Array:
-    """The logistic sigmoid with a backward pass that takes its output for its input."""
+    """The logistic sigmoid with a backward pass that takes its input for its output."""
     return 1 / (1 + jnp.exp(-h))
 
 
@@ -44,12 +44,12 @@ def _forward(h: Array) -> tuple[Array, Array]:
     return value, value
 
 
-def _wrong_backward(value: Array, cotangent: Array) -> tuple[Array]:
-    again = 1 / (1 + jnp.exp(-value))
-    return (cotangent * again * (1 - again),)
+def _backward(value: Array, cotangent: Array) -> tuple[Array]:
+    return (cotangent * value * (1 - value),)
 
 
-wrong_sigmoid.defvjp(_forward, _wrong_backward)
+# x(1 - x) is right for x = sigmoid(h): here it is given h.
+wrong_sigmoid.defvjp(lambda h: (_forward(h)[0], h), _backward)
 
 
 @jax.custom_vjp
@@ -58,11 +58,7 @@ def right_sigmoid(h: Array) -> Array:
     return 1 / (1 + jnp.exp(-h))
 
 
-def _right_backward(value: Array, cotangent: Array) -> tuple[Array]:
-    return (cotangent * value * (1 - value),)
-
-
-right_sigmoid.defvjp(_forward, _right_backward)
+right_sigmoid.defvjp(_forward, _backward)
 
 
 def with_wrong_sigmoid(variables: dict, x: Array) -> Array:
@@ -76,7 +72,7 @@ def with_right_sigmoid(variables: dict, x: Array) -> Array:
 
 
 def wrong_derivative() -> Exhibit:
-    """A hand-written backward pass, s(1 − s) of the output instead of the input."""
+    """A hand-written backward pass, x(1 − x) at the input instead of the output."""
     x, y = clusters(0)
     ill = Specimen(with_wrong_sigmoid, draw(0, SIGMOID_WIDTHS, LECUN), x, y, cross_entropy)
 
@@ -85,12 +81,12 @@ def wrong_derivative() -> Exhibit:
 
     return Exhibit(
         "wrong-sigmoid-derivative",
-        "The loss falls as if all were well, since the last layer learns; with few hidden units it stays at chance.",
+        "The loss of a network with a hand-written sigmoid rises or is NaN, at learning rates that suit any other.",
         "wrong derivative",
         "Dense_0",
-        "The backward pass applies the sigmoid to what already went through it: it states slopes from 0.20 to 0.25 for "
-        "every h, where the sigmoid's fall to 0.018 at h = -4.",
-        "the backward pass s(1 - s)",
+        "x(1 - x) is the sigmoid's derivative for x = sigmoid(h). The backward pass takes x = h: it states the slope "
+        "-20 at h = -4, where the sigmoid's is 0.018.",
+        "the backward pass s(1 - s) at s = sigmoid(h)",
         ill,
         cure,
         cure(ill)._replace(variables=draw(1, SIGMOID_WIDTHS, LECUN)),

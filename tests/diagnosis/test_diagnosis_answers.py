@@ -3,6 +3,7 @@
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles.signal_networks import report
@@ -28,6 +29,8 @@ def test_probabilities_are_told_from_logits():
     logits = np.random.default_rng(0).normal(size=(60, 6))
     probabilities = np.asarray(jax.nn.softmax(logits))
     assert kinds(probabilities) == [("double softmax", "last")]
+    rough = probabilities.astype(jnp.bfloat16)
+    assert np.abs(rough.astype(float).sum(1) - 1).max() > answers.SUM and kinds(rough) == [("double softmax", "last")]
     assert not kinds(probabilities + 0.01 / 6) and not kinds(np.log(probabilities)) and not kinds(logits)
     one_negative = probabilities.copy()
     one_negative[0, :2] += (-1.0, 1.0)
@@ -55,6 +58,10 @@ def test_sure_answers_that_are_right_by_chance():
     guesses = np.random.default_rng(1).permutation(LABELS)
     assert kinds(sure_of(guesses)) == [("wrong labels", "")]
     assert not kinds(sure_of(guesses, size=1.5)) and not kinds(sure_of(guesses), scale=1.01 * LARGE)
+    drawn = np.random.default_rng(3).integers(0, 6, size=600)  # by another program, not a permutation
+    assert kinds(sure_of(drawn), np.arange(600) % 6) == [("wrong labels", "")]
+    uneven = np.where(guesses < 2, 5, guesses)  # as before training: some classes are never answered
+    assert not kinds(sure_of(uneven))
     half = np.where(np.arange(60) % 2, LABELS, guesses)
     assert not kinds(sure_of(half))
 

@@ -31,21 +31,37 @@ def sigmoid(h):
     return 1 / (1 + jnp.exp(-h))
 
 
+def sigmoid_slope(h):
+    return sigmoid(h) * (1 - sigmoid(h))
+
+
+def quantised(levels):
+    return with_backward(lambda h: jnp.round(sigmoid(h) * levels) / levels, sigmoid_slope)
+
+
+clipped = jax.custom_vjp(lambda h: h)
+clipped.defvjp(lambda h: (h, None), lambda _, cotangent: (jnp.clip(cotangent, -0.1, 0.1),))
+
 WRONG = {
     "sigmoid": wrong_sigmoid,
+    "twice": with_backward(sigmoid, lambda h: sigmoid_slope(sigmoid(h))),
     "tanh": with_backward(jnp.tanh, lambda h: 1 - h**2),
     "squared": with_tangent(sigmoid, lambda h: (sigmoid(h) * (1 - sigmoid(h))) ** 2),
 }
 RIGHT = {
     "sigmoid": right_sigmoid,
     "silu": with_backward(lambda h: h * sigmoid(h), silu_slope),
-    "tangent": with_tangent(sigmoid, lambda h: sigmoid(h) * (1 - sigmoid(h))),
+    "tangent": with_tangent(sigmoid, sigmoid_slope),
     "relu": with_backward(lambda h: jnp.maximum(h, 0), lambda h: (h > 0).astype(h.dtype)),
     "straight-through": with_backward(lambda h: jnp.round(h), jnp.ones_like),
     "clipped straight-through": with_backward(lambda h: jnp.clip(h, -1, 1), jnp.ones_like),
     "surrogate": with_backward(lambda h: (h > 0).astype(h.dtype), lambda h: 1 / (1 + jnp.abs(h)) ** 2),
     "reversal": with_backward(lambda h: 1.0 * h, lambda h: -jnp.ones_like(h)),
-    "half": with_tangent(sigmoid, lambda h: 0.5 * sigmoid(h) * (1 - sigmoid(h))),
+    "half": with_tangent(sigmoid, lambda h: 0.5 * sigmoid_slope(h)),
+    "16 levels": quantised(16),
+    "64 levels": quantised(64),
+    "clipped gradient": lambda h: sigmoid(clipped(h)),
+    "triangle wave": with_backward(lambda h: jnp.abs(h % 1 - 0.5), lambda h: jnp.sign(h % 1 - 0.5)),
     "stopped": with_backward(sigmoid, jnp.zeros_like),
 }
 

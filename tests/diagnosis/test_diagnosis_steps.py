@@ -48,6 +48,34 @@ def test_ratios_are_those_of_gradient_descent_written_out():
     assert math.isnan(without.layers[0].update) and "|dW|/|W|" not in str(without) and "learning rate" in str(without)
 
 
+def test_an_optimiser_that_tells_parameters_apart_sees_their_names():
+    """Only the head moves; in a Flax collection and in a plain dict."""
+    x, y = clusters(0)
+    optimizer = optax.multi_transform(
+        {"moving": optax.sgd(0.1), "frozen": optax.set_to_zero()},
+        lambda tree: {name: "moving" if name == "Dense_2" else "frozen" for name in tree},
+    )
+    plain = jaxact.diagnose(classifier, draw(0), x, y, optimizer=optimizer)
+    tree = {"params": draw(0)}
+    flax = jaxact.diagnose(lambda tree, x: classifier(tree["params"], x), tree, x, y, optimizer=optimizer)
+    wanted = jaxact.diagnose(classifier, draw(0), x, y, optimizer=0.1).layers[2].update
+    for found in (plain, flax):
+        assert [layer.update for layer in found.layers] == [0, 0, pytest.approx(wanted, rel=1e-5)]
+
+
+def test_an_optimiser_that_needs_more_than_a_gradient_is_one_line():
+    x, y = clusters(0)
+    with pytest.raises(ValueError, match="the optimizer cannot take its first step") as error:
+        jaxact.diagnose(classifier, draw(0), x, y, optimizer=optax.lbfgs())
+    assert "\n" not in str(error.value)
+
+
+def test_a_kernel_of_0_has_no_ratio_and_the_words_say_so():
+    head = report("head", dead=0.0)._replace(update=math.nan)
+    (verdict,) = steps.step_checks([head], [1.0], (2.0, 2.0), 10, FEW_EXAMPLES)
+    assert "nan" not in verdict.text and "was 0 before" in verdict.text
+
+
 @pytest.mark.parametrize("optimizer", [0, -0.1, math.inf, math.nan, "adam", True])
 def test_what_is_no_optimiser_is_one_line(optimizer):
     with pytest.raises(ValueError, match="give an Optax optimiser, or the learning rate") as error:

@@ -75,7 +75,8 @@ def test_wrong_and_right_derivative_beside_autodiff_of_the_function():
     exact = jax.vmap(jax.grad(jax.nn.sigmoid))(h)
     right, wrong = (jax.vmap(jax.grad(fn))(h) for fn in (training.right_sigmoid, training.wrong_sigmoid))
     np.testing.assert_allclose(right, exact, rtol=1e-5)
-    assert float(wrong[0]) > 0.24 and float(exact[0]) < 0.02
+    np.testing.assert_allclose(wrong, h * (1 - h), rtol=1e-6)  # as written, x(1 - x)
+    assert float(wrong[0]) == -20 and float(exact[0]) == pytest.approx(0.018, abs=5e-4)
     np.testing.assert_allclose(training.wrong_sigmoid(h), jax.nn.sigmoid(h), rtol=1e-6)
 
 
