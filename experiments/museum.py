@@ -1,6 +1,6 @@
 """Does the diagnosis name what is wrong? Dead and ill networks as people met them, their cures and healthy twins.
 
-    python -m experiments.museum                                         all cases: about 3 minutes on one core
+    python -m experiments.museum                                         all cases: a minute or two on one core
     python -m experiments.museum --cases softmax-twice labels-from-1 --steps 1000
     python -m experiments.museum --out results/museum
 

@@ -104,9 +104,12 @@ def diagnose(
     spectra = tools.spectra(leaves, images)
     gradients = None if classes is None else tools.gradients(leaves, images, classes)
     flows, examples = jax.device_get(flows), batches.examples_of(images)
+    reached, unreached = _reached(tools, leaves, images)
     reports = _reports(tools, jax.device_get((known, health, gradients)), flows)
+    reports = checks.not_dead_by_design(subject, reports, [float(slopes.steepest) for slopes in known], reached)
     loss = float("nan") if gradients is None else float(gradients[0].loss)
-    found, notes = _checks(tools, reports, flows, leaves, images, classes, loss)
+    found, notes = _checks(tools, reports, flows, leaves, images, classes, loss, reached)
+    notes = unreached + notes
     broken = adapters.broken_leaf(leaves, adapters.paths_of(form.structure))
     if optimizer is not None and not broken[1]:
         reports, large = _stepped(tools, reports, optimizer, form.structure, leaves, images, classes, known)
@@ -148,10 +151,10 @@ def _checks(
     images: Any,
     labels: Any,
     loss: float,
+    reached: reach.Reached | None,
 ) -> tuple[list[Verdict], list[str]]:
     """What is found in inputs, labels, loss, weights and reach; findings and notes."""
-    subject = tools.network.subject
-    reached, notes = _reached(tools, leaves, images)
+    subject, notes = tools.network.subject, list[str]()
     found = checks.input_checks(images, reports, tools.edges)
     if labels is not None:
         classes = subject.graph.shapes[subject.graph.output][-1]

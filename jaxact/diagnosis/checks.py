@@ -106,6 +106,22 @@ def weight_checks(
     return found, notes
 
 
+def not_dead_by_design(
+    subject: Subject, layers: Sequence[LayerReport], steepest: Sequence[float], reached: Reached | None
+) -> tuple[LayerReport, ...]:
+    """The reports, without dead units where the slope is 0 for every h only until a factor behind has moved.
+
+    Such a factor is a parameter that starts at 0, as the scalar of a ReZero branch: the gradient comes with its step.
+    """
+    if reached is None:
+        return tuple(layers)
+    waiting = reached.later - reached.at_first
+    return tuple(
+        report._replace(dead=0.0) if slope == 0 and layer.kernel in waiting else report
+        for layer, report, slope in zip(subject.layers, layers, steepest, strict=True)
+    )
+
+
 def waiting_notes(subject: Subject, layers: Sequence[LayerReport], reached: Reached) -> list[str]:
     """Layers whose gradient returns with the first steps, since what holds it back starts at 0 by design."""
     waiting, holding = list[int](), list[str]()

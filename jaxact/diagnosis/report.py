@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from jaxact.diagnosis.verdicts import LayerReport, Verdict
+from jaxact.report.table import tidy_csv
 
 COLUMNS = {
     "layer": "name",
@@ -35,9 +36,10 @@ UNSEEN = "order of the data, data augmentation, overfitting, whether labels are 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What `jaxact.diagnose` found; `print` it, show it in a notebook, or take `as_dict()`.
+    """What `jaxact.diagnose` found; `print` it, show it in a notebook, or take `to_dict()` or `to_csv()`.
 
-    It is true in an `if` where nothing wrong was found (`ok`). Two are equal if all their entries are; NaN equals NaN.
+    In a test, `assert_healthy()` fails with the findings. It is true in an `if` where nothing wrong was found (`ok`).
+    Two are equal if all their entries are; NaN equals NaN.
 
     Attributes:
         layers: the numbers of every layer, in the order in which they are computed.
@@ -92,6 +94,23 @@ class Diagnosis:
         result["verdicts"] = [_plain(verdict._asdict()) for verdict in self.verdicts]
         return {"main": self.main, **result}
 
+    def to_dict(self) -> dict[str, Any]:
+        """`as_dict` under the name that pandas and others have."""
+        return self.as_dict()
+
+    def to_csv(self) -> str:
+        """A line per layer with all its numbers in full, empty where one is not defined."""
+        return tidy_csv([_plain(layer._asdict()) for layer in self.layers])
+
+    def assert_healthy(self) -> None:
+        """For a test of a network.
+
+        Raises:
+            AssertionError: something wrong was found; its text has the findings and remedies.
+        """
+        if not self.ok:
+            raise AssertionError("\n".join([f"not healthy: {self.main}", *self._verdict_lines()]))
+
     def __str__(self) -> str:
         rows = self._rows()
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -109,7 +128,9 @@ class Diagnosis:
 
     def _headline(self) -> str:
         parts = [f"{self.main}: {len(self.layers)} layers, {self.examples} examples"]
-        if self.singular_values:
+        if self.singular_values and self.singular_values[0] == 0:
+            parts.append("d output/d input is 0")
+        elif self.singular_values:
             largest, smallest = self.singular_values[0], self.singular_values[-1]
             parts.append(f"singular values of d output/d input {largest:.3g} to {smallest:.3g}")
             parts.append(f"condition {self.condition:.3g}, effective rank {self.effective_rank:.3g}")
@@ -124,14 +145,18 @@ class Diagnosis:
         return [[*shown], *([_cell(field, getattr(layer, field)) for field in shown.values()] for layer in self.layers)]
 
     def _findings(self) -> list[str]:
+        lines = self._verdict_lines()
+        notes = [f"note: {note}." for note in self.notes]
+        return [*(lines or ["Nothing wrong was found in what was looked at."]), *notes, *self._scope()]
+
+    def _verdict_lines(self) -> list[str]:
         lines = []
         for verdict in self.verdicts:
             reason = f" (because of {verdict.because})" if verdict.because else ""
             lines.append(f"{verdict.kind}: {verdict.text} (limit {verdict.limit:.3g}){reason}.")
             if not verdict.because:
                 lines.append(f"remedy: {verdict.remedy}.")
-        notes = [f"note: {note}." for note in self.notes]
-        return [*(lines or ["Nothing wrong was found in what was looked at."]), *notes, *self._scope()]
+        return lines
 
     def _stepped(self) -> bool:
         return any(not math.isnan(layer.update) for layer in self.layers)

@@ -64,8 +64,8 @@ REMEDIES = {
     "constant outputs": "see what stops the signal: dead units, kernels that are far too small, weights that decayed",
     "wrong derivative": "leave the derivative to JAX: take the custom rule away, or state it as a function of the "
     "input h, not of the output (sigmoid: s(1 - s) at s = sigmoid(h))",
-    "large step": "lower the learning rate until a step changes kernels by about 0.01 of their size, warm it up over the "
-    "first steps, or clip the gradient",
+    "large step": "lower the learning rate until a step changes kernels by about 0.01 of their size, warm it up over "
+    "the first steps, or clip the gradient",
     "incomplete": "diagnose each other output by a function that returns it, and layers in loops by a function that "
     "applies one of them; remove parameters without use",
 }

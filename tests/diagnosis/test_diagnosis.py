@@ -1,5 +1,7 @@
 """Diagnosing foreign networks: healthy ones, one planted fault at a time, and against the exact analyses."""
 
+import csv
+import io
 import json
 from html.parser import HTMLParser
 
@@ -123,6 +125,14 @@ def test_text_dictionary_and_html_hold_the_same_findings():
     assert [layer["name"] for layer in plain["layers"]] == ["Conv_0", "Conv_1", "Dense_0", "Dense_1"]
     assert [layer["activation"] for layer in plain["layers"]] == ["relu", "relu", "tanh", "linear"]
     assert plain["layers"][0]["gradient"] is None and "|dL/dW|" not in text  # no labels
+    assert found.to_dict() == found.as_dict()
+    rows = list(csv.DictReader(io.StringIO(found.to_csv())))
+    assert [row["name"] for row in rows] == ["Conv_0", "Conv_1", "Dense_0", "Dense_1"]
+    assert [float(row["dead"]) for row in rows] == [layer.dead for layer in found.layers]
+    assert rows[0]["gradient"] == "" and float(rows[0]["gain"]) == found.layers[0].gain
+    with pytest.raises(AssertionError) as failed:
+        found.assert_healthy()
+    assert str(failed.value).splitlines()[0] == "not healthy: dead" and found.verdicts[0].remedy in str(failed.value)
     page = found._repr_html_()
     parser, seen = HTMLParser(), []
     parser.handle_data = seen.append

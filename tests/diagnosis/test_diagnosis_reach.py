@@ -142,6 +142,31 @@ def test_parameters_without_gradient_are_named(between, stuck):
     assert "no gradient" not in [verdict.kind for verdict in other.verdicts]
 
 
+def test_a_branch_that_starts_at_a_factor_of_zero_is_not_dead():
+    """As in ReZero: the factor moves in the first step, the branch in the second. Frozen at 0, it stays dead."""
+    rng = np.random.default_rng(0)
+    shapes = {"in": (12, 16), "b0": (16, 16), "b1": (16, 16), "out": (16, 5)}
+    weights = {name: {"kernel": jnp.asarray(rng.normal(size=shape) / 4, jnp.float32)} for name, shape in shapes.items()}
+    factors = {"alpha0": jnp.zeros(()), "alpha1": jnp.zeros(())}
+
+    def network(w, x):
+        h = x @ k(w, "in")
+        for index in range(2):
+            h = h + w[f"alpha{index}"] * jnp.tanh(h @ k(w, f"b{index}"))
+        return h @ k(w, "out")
+
+    x = jnp.asarray(rng.normal(size=(48, 12)), jnp.float32)
+    found = jaxact.diagnose(network, weights | factors, x)
+    found.assert_healthy()
+    assert any(note.startswith("b0, b1 get their gradient only after") for note in found.notes)
+    slope = jax.grad(lambda w: jnp.sum(network(w, x) ** 2))(weights | factors)
+    assert not np.any(k(slope, "b0")) and float(slope["alpha0"]) != 0
+    moved = {name: value - 0.01 * slope[name] for name, value in factors.items()}
+    assert np.any(k(jax.grad(lambda w: jnp.sum(network(w, x) ** 2))(weights | moved), "b0"))
+    frozen = jaxact.diagnose(lambda w, x: network(w | factors, x), weights, x)
+    assert not frozen.ok
+
+
 def test_an_output_that_only_later_examples_turn_on_has_a_gradient():
     """The first 16 examples, on which the gradient is looked at first, are all on its flat side."""
     weights = {"a": {"kernel": jnp.ones((4, 1))}}
@@ -161,12 +186,13 @@ def test_heads_and_branches_that_start_at_zero_are_no_fault():
         x = x + jnp.tanh(x @ k(w, "b")) @ k(w, "c")
         return x @ k(w, "z")
 
-    for zeros in ("z", "c", "cz"):
+    waiting = {"z": "a, b, c get their gradient only after z has", "c": "b gets its gradient only after c has"}
+    for zeros, note in (waiting | {"cz": waiting["z"]}).items():
         weights = square("a", "b", "c", "z")
         for name in zeros:
             weights[name]["kernel"] *= 0
         found = jaxact.diagnose(network, weights, X)
-        assert found.main == "healthy" and any("get their gradient only after" in note for note in found.notes)
+        assert found.main == "healthy" and any(text.startswith(note) for text in found.notes)
     weights["b"]["kernel"] *= 0  # a product of two that are both 0 never moves
     found = jaxact.diagnose(network, weights, X)
     assert found.main == "equal weights" and "all weights of b, c are 0" in found.verdicts[0].text
