@@ -97,7 +97,8 @@ def derivative_checks(layers: tuple[Layer, ...], found: tuple[Compared, ...]) ->
 
 
 def _fine(layer: Layer) -> bool:
-    return all(jnp.finfo(step.equation.outvars[0].aval.dtype).eps < COARSE for step in layer.steps if _stated(step))
+    forms: list[Any] = [step.equation.outvars[0].aval for step in layer.steps if _stated(step)]
+    return all(jnp.finfo(form.dtype).eps < COARSE for form in forms)
 
 
 def _stated(operation: Operation) -> bool:

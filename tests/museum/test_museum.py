@@ -66,7 +66,8 @@ def test_flax_has_the_dead_sixteen_features_too():
     class Network(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return nn.relu(nn.Dense(1)(nn.relu(nn.Dense(8)(x))))
+            x = nn.relu(nn.Dense(8)(x))
+            return nn.relu(nn.Dense(1)(x))
 
     case, network = museum.case("sixteen-features"), Network()
     for specimen in (case.ill, case.twin):
