@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from jaxact.catalogue.entry import Activation
 
 NumpyFunction = Callable[[Any], np.ndarray]
+BLOCK = 4096
+"""Points per evaluation: one compilation per activation instead of one per number of points."""
 
 
 def derivative(activation: "Callable[..., jax.Array]") -> "Callable[..., jax.Array]":
@@ -48,6 +50,25 @@ def _float64(fn: Callable[..., Any]) -> NumpyFunction:
             return np.asarray(compiled(np.asarray(x, np.float64)))
 
     return call
+
+
+def blockwise(fn: NumpyFunction) -> NumpyFunction:
+    """The same elementwise function, called with `BLOCK` points at a time whatever the shape of its argument.
+
+    Args:
+        fn: From points [BLOCK] to values [..., BLOCK].
+
+    Returns:
+        A function from points of any shape to values [..., *shape].
+    """
+
+    def evaluate(x: Any) -> np.ndarray:
+        points = np.asarray(x, np.float64)
+        blocks = np.resize(points, (max(1, -(-points.size // BLOCK)), BLOCK))
+        values = np.concatenate([fn(block) for block in blocks], axis=-1)[..., : points.size]
+        return values.reshape(*values.shape[:-1], *points.shape)
+
+    return evaluate
 
 
 @cache
@@ -124,13 +145,20 @@ def _limit(values: np.ndarray, beside_kinks: np.ndarray, sign: float) -> float:
     return sign * np.inf if growing.any() else float(sign * np.max(sign * np.append(values, beside_kinks)))
 
 
-def _curves(activation: "Activation", size: int) -> NumpyFunction:
-    """Up to `size` points to φ, φ' and φ'', [3, points]; always padded to that size, so compiled once."""
+@cache
+def curves(activation: "Activation") -> NumpyFunction:
+    """φ, φ' and φ'' as one float64 NumPy function.
+
+    Args:
+        activation: An elementwise entry; a stochastic one is taken in test mode.
+
+    Returns:
+        A function from points [n] to [3, n], compiled once.
+    """
     import jax.numpy as jnp
 
     slope = derivative(activation)
-    curves = _float64(lambda x: jnp.stack([activation(x), slope(x), derivative(slope)(x)]))
-    return lambda points: curves(np.resize(points, size))[:, : points.size]
+    return blockwise(_float64(lambda x: jnp.stack([activation(x), slope(x), derivative(slope)(x)])))
 
 
 def measure(activation: "Activation") -> dict[str, Any]:
@@ -151,16 +179,16 @@ def measure(activation: "Activation") -> dict[str, Any]:
     tails = np.array([20.5, 50, 137.3, 1e3, 1.01e3, 2.3e3, 5e3, 1e4])
     core = np.arange(-20 * 64, 20 * 64 + 1) / 64
     x = np.concatenate([-tails[::-1], core, tails])
-    curves = _curves(activation, x.size)
-    value, slope, _ = curves(x)
+    curve = curves(activation)
+    value, slope, _ = curve(x)
     bad = ~(np.isfinite(value) & np.isfinite(slope))
     if bad.any():
         raise ValueError(
             f"activation {activation.name} or its derivative is not finite at x = {x[bad][0]:g}: "
             "it must be finite for |x| <= 1e4; guard it with jnp.where on its argument"
         )
-    kinks = find_kinks(curves, core)
-    value_beside, slope_beside, _ = curves(np.array([kink + side for kink in kinks for side in (-1e-7, 1e-7)]))
+    kinks = find_kinks(curve, core)
+    value_beside, slope_beside, _ = curve(np.array([kink + side for kink in kinks for side in (-1e-7, 1e-7)]))
     flat = (slope == 0) & (np.abs(x) <= 5)
     # A single zero is an extremum; a unit can die only where zeros fill an interval.
     can_die = bool((flat[:-3] & flat[1:-2] & flat[2:-1] & flat[3:]).any())

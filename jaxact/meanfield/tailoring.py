@@ -1,0 +1,337 @@
+"""Constants that make γ(φ(αx + β) + δ) meet a target, for pre-activations x ~ N(0, 1).
+
+Local maps of such a layer, with u = φ(αZ + β) and its derivatives v, w by the argument:
+
+    Q(1) = γ² E[(u + δ)²]            Q'(1) = γ² α E[(u + δ) v Z]
+    C(0) = γ² E[u + δ]²              C'(1) = γ² α² E[v²]             C''(1) = γ² α⁴ E[w²]
+
+Deep kernel shaping (Martens et al. 2021, arXiv:2110.01765) asks for Q = Q' = 1, C(0) = 0 and a slope C'(1). Tailored
+activation transformations (Zhang et al. 2022, arXiv:2203.08120) ask for Q = Q' = C' = 1 and a curvature C''(1), or, for
+leaky ReLU, for the correlation that orthogonal inputs have behind all layers. The third one here only centres φ.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, SupportsFloat
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import brentq, root
+
+from jaxact.meanfield.checks import check_probability, check_variance
+from jaxact.meanfield.quadrature import NumpyFunction, expectation
+
+SCALES, SHIFTS, SLOPES = (1.0, 0.1), (0.0, 1.0, -1.0), (0.0, 0.5)
+"""Where the search for α, for β and δ, and for a leaky slope starts: first values first."""
+TOLERANCE = 1e-6
+FARTHEST = 1e5
+LARGEST_WITH_RELU_ON = math.pi / (math.pi - 1)
+"""C'(1) of a centred ReLU without shift; with β > 0 it is smaller, with β < 0 larger."""
+STEEPEST = 2.0
+"""TAT takes no solution whose largest slope is this or more: its Q map is unstable (a rule of the authors' package)."""
+
+_SIDE = 1e-9
+
+
+class Constants(NamedTuple):
+    """The constants of γ(φ(αx + β) + δ).
+
+    Attributes:
+        input_scale: α.
+        input_shift: β.
+        output_shift: δ.
+        output_scale: γ.
+    """
+
+    input_scale: float
+    input_shift: float
+    output_shift: float
+    output_scale: float
+
+
+class LocalMaps(NamedTuple):
+    """Local maps of one layer at q = 1: the quantities of the module's docstring."""
+
+    q: float
+    q_slope: float
+    c_zero: float
+    c_slope: float
+    c_curvature: float
+
+
+Curves = Callable[[np.ndarray], np.ndarray]
+"""Points [n] to φ, φ' and φ'', [3, n]."""
+
+
+class _Moments(NamedTuple):
+    """Means over Z ~ N(0, 1) of r = φ(αZ + β) − φ(β) and the derivatives v, w of φ there: E[r] … E[w²], and φ(β)."""
+
+    first: float
+    square: float
+    growth: float
+    tilt: float
+    slope: float
+    curvature: float
+    offset: float
+
+
+def local_maps(curves: Curves, kinks: Sequence[float], constants: Constants) -> LocalMaps:
+    """Compute the local maps of γ(φ(αx + β) + δ) for x ~ N(0, 1).
+
+    Args:
+        curves: φ, φ' and φ''; where φ' jumps, C''(1) is infinite and the value here leaves the jump out.
+        kinks: where one of the three jumps.
+        constants: α, β, δ and γ.
+
+    Raises:
+        ValueError: α is 0, or a moment does not converge.
+    """
+    return _maps(_moments(curves, kinks, constants.input_scale, constants.input_shift), constants)
+
+
+def dks(curves: Curves, kinks: Sequence[float], slope: float) -> Constants:
+    """Find the constants of deep kernel shaping: Q(1) = Q'(1) = 1, C(0) = 0, C'(1) = slope.
+
+    Args:
+        curves: φ, φ' and φ''.
+        kinks: where one of the three jumps.
+        slope: C'(1) of this layer, above 1.
+
+    Raises:
+        ValueError: φ jumps, the slope is 1 or less, or no constants were found.
+    """
+    _check_above(slope)
+    check_continuous(curves, kinks, 0)
+    target = f"Q'(1) = 1 and C'(1) = {slope:.6g}"
+    found = _search(
+        lambda p: _fitted(curves, kinks, p[0], p[1]),
+        lambda maps: [maps.q_slope - 1, maps.c_slope - slope],
+        [*itertools.product(SCALES, SHIFTS)],
+        target,
+    )
+    return _normal_form(curves, kinks, _fitted(curves, kinks, *found)[0])
+
+
+def dks_relu(curves: Curves, slope: float) -> Constants:
+    """The same for ReLU, which has one constant less to choose: Q(1) = 1, C(0) = 0, C'(1) = slope, and Q'(1) is free.
+
+    Args:
+        curves: φ, φ' and φ'' of a function with φ(ax) = aφ(x) for a > 0.
+        slope: C'(1) of this layer, above 1.
+
+    Raises:
+        ValueError: the slope is 1 or less, or no constants were found.
+    """
+    _check_above(slope)
+    shift = 1.0 if slope < LARGEST_WITH_RELU_ON else -1.0
+    found = _search(
+        lambda p: _fitted(curves, (0.0,), p[0], shift),
+        lambda maps: [maps.c_slope - slope],
+        [(scale,) for scale in SCALES],
+        f"C'(1) = {slope:.6g}",
+    )
+    return _fitted(curves, (0.0,), found[0], shift)[0]
+
+
+def dks_leaky(slope: float) -> tuple[float, Constants]:
+    """The same for leaky ReLU, whose slope on the left is found too.
+
+    Args:
+        slope: C'(1) of this layer, above 1.
+
+    Returns:
+        The slope on the left, and the constants (α = 1).
+
+    Raises:
+        ValueError: the slope is 1 or less, or no constants were found.
+    """
+    _check_above(slope)
+    left, shift = _search(
+        lambda p: _fitted(leaky(p[0]), (0.0,), 1.0, p[1]),
+        lambda maps: [maps.q_slope - 1, maps.c_slope - slope],
+        [*itertools.product(SLOPES, SHIFTS)],
+        f"Q'(1) = 1 and C'(1) = {slope:.6g}",
+    )
+    return left, _fitted(leaky(left), (0.0,), 1.0, shift)[0]
+
+
+def tat(curves: Curves, kinks: Sequence[float], curvature: float, lipschitz: float = 1.0) -> Constants:
+    """Find the constants of a tailored activation transformation: Q(1) = Q'(1) = C'(1) = 1, C''(1) = curvature.
+
+    Args:
+        curves: φ, φ' and φ''.
+        kinks: where one of the three jumps.
+        curvature: C''(1) of this layer, above 0.
+        lipschitz: largest slope of φ, by which a solution is refused as too steep.
+
+    Raises:
+        ValueError: φ or φ' jumps, the curvature is 0 or less, or no constants were found.
+    """
+    check_variance("curvature", curvature, positive=True)
+    check_continuous(curves, kinks, 0)
+    check_continuous(curves, kinks, 1)
+    found = _search(
+        lambda p: _fitted(curves, kinks, *p),
+        lambda maps: [maps.q_slope - 1, maps.c_slope - 1, maps.c_curvature - curvature],
+        [*itertools.product(SCALES, SHIFTS, SHIFTS)],
+        f"Q'(1) = C'(1) = 1 and C''(1) = {curvature:.6g}",
+        steepest=STEEPEST / lipschitz,
+    )
+    return _normal_form(curves, kinks, _fitted(curves, kinks, *found)[0])
+
+
+def tat_leaky(layers: int, correlation: float) -> tuple[float, Constants]:
+    """Find the slope of the tailored leaky ReLU: two orthogonal inputs have the given correlation behind all layers.
+
+    Args:
+        layers: number of layers.
+        correlation: target η in (0, 1).
+
+    Returns:
+        The slope on the left, and the constants (α = 1, β = δ = 0, γ = √(2/(1 + slope²))).
+
+    Raises:
+        ValueError: ReLU itself, the largest, has less.
+    """
+    eta = check_probability("correlation", correlation)
+
+    def reached(slope: float) -> float:
+        c = 0.0
+        for _ in range(layers):
+            c = leaky_correlation_map(slope, c)
+        return c
+
+    if not 0 < eta <= reached(0.0):
+        raise ValueError(
+            f"{layers} layers of leaky ReLU reach correlations above 0 and up to {reached(0.0):.4g}, not {eta:g}: "
+            "choose a smaller correlation, or more layers"
+        )
+    slope = float(brentq(lambda a: reached(a) - eta, 0.0, 1.0, xtol=1e-12))  # pyright: ignore[reportArgumentType]
+    return slope, Constants(1.0, 0.0, 0.0, math.sqrt(2 / (1 + slope**2)))
+
+
+def centre(f: NumpyFunction, kinks: Sequence[float], q: SupportsFloat, share: float) -> Constants:
+    """Take a share of the mean off φ and scale it to a second moment of 1, for pre-activations of variance q.
+
+    Args:
+        f: φ.
+        kinks: where φ or φ' jumps.
+        q: variance of the pre-activations.
+        share: 0 leaves the mean, 1 takes all of it: then C(0) = 0.
+
+    Raises:
+        ValueError: the share is outside [0, 1], or φ is constant.
+    """
+    share = check_probability("share", share)
+    mean = float(expectation(f, q, kinks))
+    variance = float(expectation(lambda x: (f(x) - mean) ** 2, q, kinks))
+    square = variance + ((1 - share) * mean) ** 2
+    if not variance > 0:
+        raise ValueError("a constant carries no signal, whatever its scale: name another activation")
+    return Constants(1.0, 0.0, -share * mean, 1 / math.sqrt(square))
+
+
+def leaky(slope: float) -> Curves:
+    """φ, φ' and φ'' of leaky ReLU, without the kink."""
+    return lambda x: np.stack([np.where(x > 0, x, slope * x), np.where(x > 0, 1.0, slope), np.zeros_like(x)])
+
+
+def leaky_correlation_map(slope: float, c: float) -> float:
+    """C(c) of leaky ReLU, in closed form (Cho & Saul 2009 for slope 0)."""
+    arc = (math.sqrt(1 - c * c) + c * (math.pi - math.acos(c))) / math.pi
+    return ((1 - slope) ** 2 * arc + 2 * slope * c) / (1 + slope**2)
+
+
+def check_continuous(curves: Curves, kinks: Sequence[float], order: int) -> None:
+    """Refuse a function whose value (order 0) or slope (order 1) jumps.
+
+    Raises:
+        ValueError: it does.
+    """
+    for kink in kinks:
+        left, right = curves(np.array([kink - _SIDE, kink + _SIDE]))[order]
+        if abs(right - left) > 1e-6 * (1 + abs(left)):
+            what = ("its value", "slope") if order == 0 else ("its slope", "curvature")
+            raise ValueError(
+                f"{what[0]} jumps at {kink:g}, so that the {what[1]} of its correlation map at 1 is infinite: "
+                f"choose {'alive' if order == 0 else 'dks'}, or another activation"
+            )
+
+
+def _check_above(slope: float) -> None:
+    if not slope > 1 or math.isinf(slope):
+        raise ValueError(f"slope = {slope:.6g} is none of a centred layer that is not linear: it must be above 1")
+
+
+def _moments(curves: Curves, kinks: Sequence[float], alpha: float, beta: float) -> _Moments:
+    if not 0 < abs(alpha) < FARTHEST:
+        raise ValueError(f"input_scale = {alpha:g} is out of range: it must differ from 0, and be below {FARTHEST:g}")
+    # A centre at φ's own 0 keeps the panels short where a large α squeezes the curve.
+    marks = [(kink - beta) / alpha for kink in (0.0, *kinks)]
+    offset = float(curves(np.array([beta]))[0, 0])  # without it, differences of a small α drown in rounding
+
+    def integrands(z: np.ndarray) -> np.ndarray:
+        value, v, w = curves(alpha * z + beta)
+        r = value - offset
+        return np.stack([r, r * r, r * v * z, v * z, v * v, w * w])
+
+    return _Moments(*map(float, np.atleast_1d(expectation(integrands, 1.0, marks))), offset)
+
+
+def _maps(m: _Moments, constants: Constants) -> LocalMaps:
+    alpha, _, shift, gamma = constants
+    delta, scale = m.offset + shift, gamma**2
+    return LocalMaps(
+        q=scale * (m.square + 2 * delta * m.first + delta**2),
+        q_slope=scale * alpha * (m.growth + delta * m.tilt),
+        c_zero=scale * (m.first + delta) ** 2,
+        c_slope=scale * alpha**2 * m.slope,
+        c_curvature=scale * alpha**4 * m.curvature,
+    )
+
+
+def _fitted(
+    curves: Curves, kinks: Sequence[float], alpha: float, beta: float, shift: float | None = None
+) -> tuple[Constants, LocalMaps]:
+    """α, β and δ (for C(0) = 0, if None is given) with the γ for Q(1) = 1, and their maps."""
+    m = _moments(curves, kinks, alpha, beta)
+    found = Constants(alpha, beta, -m.offset - m.first if shift is None else shift, 1.0)
+    square = check_variance("E[(φ + δ)²]", _maps(m, found).q, positive=True)
+    found = found._replace(output_scale=1 / math.sqrt(square))
+    return found, _maps(m, found)
+
+
+def _normal_form(curves: Curves, kinks: Sequence[float], found: Constants) -> Constants:
+    """Of constants with the same maps those with α > 0 and, if φ is point-symmetric, the smaller output shift.
+
+    x and −x have one distribution. A point-symmetric φ has φ(−x) = 2φ(0) − φ(x).
+    """
+    found = found._replace(input_scale=abs(found.input_scale))
+    twice = 2 * float(curves(np.zeros(1))[0, 0])
+    mirror = found._replace(input_shift=-found.input_shift, output_shift=-twice - found.output_shift)
+    if abs(mirror.output_shift) > abs(found.output_shift) - TOLERANCE:
+        return found
+    same = np.allclose(local_maps(curves, kinks, mirror), local_maps(curves, kinks, found), rtol=0, atol=TOLERANCE)
+    return mirror if same else found
+
+
+def _search(
+    fitted: Callable[[list[float]], tuple[Constants, LocalMaps]],
+    errors: Callable[[LocalMaps], list[float]],
+    starts: Sequence[tuple[float, ...]],
+    target: str,
+    steepest: float = math.inf,
+) -> list[float]:
+    """The first root of the errors that is found, by Powell's hybrid method from one start after the other."""
+    for start in starts:
+        try:
+            solution = root(lambda p: errors(fitted(p.tolist())[1]), np.array(start), method="hybr")
+            if not solution.success or np.abs(solution.fun).max() > TOLERANCE:
+                continue
+            found = fitted(solution.x.tolist())[0]
+        except ValueError:  # the search left the region where the moments can be computed
+            continue
+        if abs(found.input_scale) * found.output_scale < steepest:
+            return solution.x.tolist()
+    raise ValueError(f"no input scale and shift of it give {target}: choose another target, or another activation")
