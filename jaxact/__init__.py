@@ -12,7 +12,7 @@ _MODULES = frozenset(
     | {"claims", "diagnosis", "health", "meanfield", "optimizers", "parallel", "probes", "propagation", "records"}
     | {"statistics", "training", "architectures", "convolution", "lenet_probes", "lowrank"}
 )
-_FUNCTIONS = {"diagnose": "diagnosis"}
+_FUNCTIONS = {"diagnose": "diagnosis", "tailor": "tailoring"}
 __all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 

@@ -24,6 +24,8 @@ from jaxact.meanfield.quadrature import NumpyFunction, expectation
 
 SCALES, SHIFTS, SLOPES = (1.0, 0.1), (0.0, 1.0, -1.0), (0.0, 0.5)
 """Where the search for α, for β and δ, and for a leaky slope starts: first values first."""
+FURTHER = tuple(itertools.product((0.3, 2.0), (0.5, -0.5, 2.0, -2.0)))
+"""Starts for α and β where those fail."""
 TOLERANCE = 1e-6
 FARTHEST = 1e5
 LARGEST_WITH_RELU_ON = math.pi / (math.pi - 1)
@@ -107,7 +109,7 @@ def dks(curves: Curves, kinks: Sequence[float], slope: float) -> Constants:
     found = _search(
         lambda p: _fitted(curves, kinks, p[0], p[1]),
         lambda maps: [maps.q_slope - 1, maps.c_slope - slope],
-        [*itertools.product(SCALES, SHIFTS)],
+        [*itertools.product(SCALES, SHIFTS), *FURTHER],
         target,
     )
     return _normal_form(curves, kinks, _fitted(curves, kinks, *found)[0])
