@@ -6,7 +6,7 @@ of inputs if φ' is exactly 0 at its pre-activation on every one of them: gradie
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple, SupportsFloat

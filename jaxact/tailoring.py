@@ -22,7 +22,8 @@ from jaxact.config import Config, closest
 from jaxact.data.specs import spec
 from jaxact.meanfield import Init, InputGroups, InputStatistics, Phi
 from jaxact.meanfield.checks import check_variance
-from jaxact.meanfield.tailoring import Constants, centre
+from jaxact.meanfield.tailoring import centre
+from jaxact.meanfield.transformed import Constants
 
 DEFAULTS = {"dks": 1.5, "tat": 0.3, "alive": 0.01}
 """Largest slope ζ, curvature τ and P(an output is dead), the first two as Martens and Zhang et al. choose them."""

@@ -9,6 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from jaxact import activations, data, meanfield, prediction
+from jaxact.catalogue import measured
 from jaxact.config import Config
 
 INF = math.inf

@@ -66,7 +66,7 @@ def blockwise(fn: NumpyFunction) -> NumpyFunction:
         points = np.asarray(x, np.float64)
         blocks = np.resize(points, (max(1, -(-points.size // BLOCK)), BLOCK))
         values = np.concatenate([fn(block) for block in blocks], axis=-1)[..., : points.size]
-        return values.reshape(*values.shape[:-1], *points.shape)
+        return values.reshape((*values.shape[:-1], *points.shape))
 
     return evaluate
 

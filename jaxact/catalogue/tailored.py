@@ -8,7 +8,7 @@ stack. The constants are found when `jaxact.activations.get` is called; that loa
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from jaxact.catalogue.measured import curves
 if TYPE_CHECKING:
     import jax
 
-    from jaxact.meanfield.tailoring import Constants
+    from jaxact.meanfield.transformed import Constants
 
 PATTERN = re.compile(r"(\w+)\((.*)\)(:.*)?", re.DOTALL)
 FORMS = ("alive", "dks", "tat")
@@ -33,8 +33,8 @@ _CORRELATION = Parameter("correlation", 0.9, 0.0, 1.0)
 _SHARE = Parameter("share", 1.0, 0.0, 1.0)
 _SOURCES = {
     "alive": "jaxact: the mean taken off, so that inputs share less",
-    "dks": "Martens et al. 2021, Rapid training of deep neural networks without skip connections or normalization layers "
-    "using deep kernel shaping",
+    "dks": "Martens et al. 2021, Rapid training of deep neural networks without skip connections or normalization "
+    "layers using deep kernel shaping",
     "tat": "Zhang, Botev & Martens 2022, Deep learning without shortcuts: shaping the kernel with tailored rectifiers",
 }
 
@@ -111,9 +111,7 @@ def _check(form: str, entry: Activation) -> None:
 
 
 @cache
-def _solve(
-    form: str, entry: Activation, chosen: tuple[tuple[str, float], ...]
-) -> "tuple[Activation, Constants]":
+def _solve(form: str, entry: Activation, chosen: tuple[tuple[str, float], ...]) -> "tuple[Activation, Constants]":
     """The activation inside, with its slope on the left found where it has one, and the constants around it."""
     from jaxact.meanfield import tailoring
 

@@ -1,9 +1,6 @@
 """Constants that make γ(φ(αx + β) + δ) meet a target, for pre-activations x ~ N(0, 1).
 
-Local maps of such a layer, with u = φ(αZ + β) and its derivatives v, w by the argument:
-
-    Q(1) = γ² E[(u + δ)²]            Q'(1) = γ² α E[(u + δ) v Z]
-    C(0) = γ² E[u + δ]²              C'(1) = γ² α² E[v²]             C''(1) = γ² α⁴ E[w²]
+The maps Q, Q', C, C' and C'' of such a layer are those of `meanfield.transformed`.
 
 Deep kernel shaping (Martens et al. 2021, arXiv:2110.01765) asks for Q = Q' = 1, C(0) = 0 and a slope C'(1). Tailored
 activation transformations (Zhang et al. 2022, arXiv:2203.08120) ask for Q = Q' = C' = 1 and a curvature C''(1), or, for
@@ -13,83 +10,33 @@ leaky ReLU, for the correlation that orthogonal inputs have behind all layers. T
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, SupportsFloat
+from typing import SupportsFloat
 
 import numpy as np
-from jaxtyping import Float
 from scipy.optimize import brentq, root
 
 from jaxact.meanfield.checks import check_probability, check_variance
 from jaxact.meanfield.quadrature import NumpyFunction, expectation
+from jaxact.meanfield.transformed import (
+    Constants,
+    Curves,
+    LocalMaps,
+    check_continuous,
+    fitted,
+    leaky,
+    leaky_correlation_map,
+    local_maps,
+)
 
 SCALES, SHIFTS, SLOPES = (1.0, 0.1), (0.0, 1.0, -1.0), (0.0, 0.5)
 """Where the search for α, for β and δ, and for a leaky slope starts: first values first."""
 FURTHER = tuple(itertools.product((0.3, 2.0), (0.5, -0.5, 2.0, -2.0)))
 """Starts for α and β where those fail."""
 TOLERANCE = 1e-6
-FARTHEST = 1e5
 LARGEST_WITH_RELU_ON = math.pi / (math.pi - 1)
 """C'(1) of a centred ReLU without shift; with β > 0 it is smaller, with β < 0 larger."""
 STEEPEST = 2.0
 """TAT takes no solution whose largest slope is this or more: its Q map is unstable (a rule of the authors' package)."""
-
-_SIDE = 1e-9
-
-
-class Constants(NamedTuple):
-    """The constants of γ(φ(αx + β) + δ).
-
-    Attributes:
-        input_scale: α.
-        input_shift: β.
-        output_shift: δ.
-        output_scale: γ.
-    """
-
-    input_scale: float
-    input_shift: float
-    output_shift: float
-    output_scale: float
-
-
-class LocalMaps(NamedTuple):
-    """Local maps of one layer at q = 1: the quantities of the module's docstring."""
-
-    q: float
-    q_slope: float
-    c_zero: float
-    c_slope: float
-    c_curvature: float
-
-
-Curves = Callable[[np.ndarray], np.ndarray]
-"""Points [n] to φ, φ' and φ'', [3, n]."""
-
-
-class _Moments(NamedTuple):
-    """Means over Z ~ N(0, 1) of r = φ(αZ + β) − φ(β) and the derivatives v, w of φ there: E[r] … E[w²], and φ(β)."""
-
-    first: float
-    square: float
-    growth: float
-    tilt: float
-    slope: float
-    curvature: float
-    offset: float
-
-
-def local_maps(curves: Curves, kinks: Sequence[float], constants: Constants) -> LocalMaps:
-    """Compute the local maps of γ(φ(αx + β) + δ) for x ~ N(0, 1).
-
-    Args:
-        curves: φ, φ' and φ''; where φ' jumps, C''(1) is infinite and the value here leaves the jump out.
-        kinks: where one of the three jumps.
-        constants: α, β, δ and γ.
-
-    Raises:
-        ValueError: α is 0, or a moment does not converge.
-    """
-    return _maps(_moments(curves, kinks, constants.input_scale, constants.input_shift), constants)
 
 
 def dks(curves: Curves, kinks: Sequence[float], slope: float) -> Constants:
@@ -107,12 +54,12 @@ def dks(curves: Curves, kinks: Sequence[float], slope: float) -> Constants:
     check_continuous(curves, kinks, 0)
     target = f"Q'(1) = 1 and C'(1) = {slope:.6g}"
     found = _search(
-        lambda p: _fitted(curves, kinks, p[0], p[1]),
+        lambda p: fitted(curves, kinks, p[0], p[1]),
         lambda maps: [maps.q_slope - 1, maps.c_slope - slope],
         [*itertools.product(SCALES, SHIFTS), *FURTHER],
         target,
     )
-    return _normal_form(curves, kinks, _fitted(curves, kinks, *found)[0])
+    return _normal_form(curves, kinks, fitted(curves, kinks, *found)[0])
 
 
 def dks_relu(curves: Curves, slope: float) -> Constants:
@@ -128,12 +75,12 @@ def dks_relu(curves: Curves, slope: float) -> Constants:
     _check_above(slope)
     shift = 1.0 if slope < LARGEST_WITH_RELU_ON else -1.0
     found = _search(
-        lambda p: _fitted(curves, (0.0,), p[0], shift),
+        lambda p: fitted(curves, (0.0,), p[0], shift),
         lambda maps: [maps.c_slope - slope],
         [(scale,) for scale in SCALES],
         f"C'(1) = {slope:.6g}",
     )
-    return _fitted(curves, (0.0,), found[0], shift)[0]
+    return fitted(curves, (0.0,), found[0], shift)[0]
 
 
 def dks_leaky(slope: float) -> tuple[float, Constants]:
@@ -150,12 +97,12 @@ def dks_leaky(slope: float) -> tuple[float, Constants]:
     """
     _check_above(slope)
     left, shift = _search(
-        lambda p: _fitted(leaky(p[0]), (0.0,), 1.0, p[1]),
+        lambda p: fitted(leaky(p[0]), (0.0,), 1.0, p[1]),
         lambda maps: [maps.q_slope - 1, maps.c_slope - slope],
         [*itertools.product(SLOPES, SHIFTS)],
         f"Q'(1) = 1 and C'(1) = {slope:.6g}",
     )
-    return left, _fitted(leaky(left), (0.0,), 1.0, shift)[0]
+    return left, fitted(leaky(left), (0.0,), 1.0, shift)[0]
 
 
 def tat(curves: Curves, kinks: Sequence[float], curvature: float, lipschitz: float = 1.0) -> Constants:
@@ -174,13 +121,13 @@ def tat(curves: Curves, kinks: Sequence[float], curvature: float, lipschitz: flo
     check_continuous(curves, kinks, 0)
     check_continuous(curves, kinks, 1)
     found = _search(
-        lambda p: _fitted(curves, kinks, *p),
+        lambda p: fitted(curves, kinks, *p),
         lambda maps: [maps.q_slope - 1, maps.c_slope - 1, maps.c_curvature - curvature],
         [*itertools.product(SCALES, SHIFTS, SHIFTS)],
         f"Q'(1) = C'(1) = 1 and C''(1) = {curvature:.6g}",
         steepest=STEEPEST / lipschitz,
     )
-    return _normal_form(curves, kinks, _fitted(curves, kinks, *found)[0])
+    return _normal_form(curves, kinks, fitted(curves, kinks, *found)[0])
 
 
 def tat_leaky(layers: int, correlation: float) -> tuple[float, Constants]:
@@ -234,74 +181,9 @@ def centre(f: NumpyFunction, kinks: Sequence[float], q: SupportsFloat, share: fl
     return Constants(1.0, 0.0, -share * mean, 1 / math.sqrt(square))
 
 
-def leaky(slope: float) -> Curves:
-    """φ, φ' and φ'' of leaky ReLU, without the kink."""
-    return lambda x: np.stack([np.where(x > 0, x, slope * x), np.where(x > 0, 1.0, slope), np.zeros_like(x)])
-
-
-def leaky_correlation_map(slope: float, c: float) -> float:
-    """C(c) of leaky ReLU, in closed form (Cho & Saul 2009 for slope 0)."""
-    arc = (math.sqrt(1 - c * c) + c * (math.pi - math.acos(c))) / math.pi
-    return ((1 - slope) ** 2 * arc + 2 * slope * c) / (1 + slope**2)
-
-
-def check_continuous(curves: Curves, kinks: Sequence[float], order: int) -> None:
-    """Refuse a function whose value (order 0) or slope (order 1) jumps.
-
-    Raises:
-        ValueError: it does.
-    """
-    for kink in kinks:
-        left, right = curves(np.array([kink - _SIDE, kink + _SIDE]))[order]
-        if abs(right - left) > 1e-6 * (1 + abs(left)):
-            what = ("its value", "slope") if order == 0 else ("its slope", "curvature")
-            raise ValueError(
-                f"{what[0]} jumps at {kink:g}, so that the {what[1]} of its correlation map at 1 is infinite: "
-                f"choose {'alive' if order == 0 else 'dks'}, or another activation"
-            )
-
-
 def _check_above(slope: float) -> None:
     if not slope > 1 or math.isinf(slope):
         raise ValueError(f"slope = {slope:.6g} is none of a centred layer that is not linear: it must be above 1")
-
-
-def _moments(curves: Curves, kinks: Sequence[float], alpha: float, beta: float) -> _Moments:
-    if not 0 < abs(alpha) < FARTHEST:
-        raise ValueError(f"input_scale = {alpha:g} is out of range: it must differ from 0, and be below {FARTHEST:g}")
-    # A centre at φ's own 0 keeps the panels short where a large α squeezes the curve.
-    marks = [(kink - beta) / alpha for kink in (0.0, *kinks)]
-    offset = float(curves(np.array([beta]))[0, 0])  # without it, differences of a small α drown in rounding
-
-    def integrands(z: np.ndarray) -> np.ndarray:
-        value, v, w = curves(alpha * z + beta)
-        r = value - offset
-        return np.stack([r, r * r, r * v * z, v * z, v * v, w * w])
-
-    return _Moments(*map(float, np.atleast_1d(expectation(integrands, 1.0, marks))), offset)
-
-
-def _maps(m: _Moments, constants: Constants) -> LocalMaps:
-    alpha, _, shift, gamma = constants
-    delta, scale = m.offset + shift, gamma**2
-    return LocalMaps(
-        q=scale * (m.square + 2 * delta * m.first + delta**2),
-        q_slope=scale * alpha * (m.growth + delta * m.tilt),
-        c_zero=scale * (m.first + delta) ** 2,
-        c_slope=scale * alpha**2 * m.slope,
-        c_curvature=scale * alpha**4 * m.curvature,
-    )
-
-
-def _fitted(
-    curves: Curves, kinks: Sequence[float], alpha: float, beta: float, shift: float | None = None
-) -> tuple[Constants, LocalMaps]:
-    """α, β and δ (for C(0) = 0, if None is given) with the γ for Q(1) = 1, and their maps."""
-    m = _moments(curves, kinks, alpha, beta)
-    found = Constants(alpha, beta, -m.offset - m.first if shift is None else shift, 1.0)
-    square = check_variance("E[(φ + δ)²]", _maps(m, found).q, positive=True)
-    found = found._replace(output_scale=1 / math.sqrt(square))
-    return found, _maps(m, found)
 
 
 def _normal_form(curves: Curves, kinks: Sequence[float], found: Constants) -> Constants:
@@ -319,7 +201,7 @@ def _normal_form(curves: Curves, kinks: Sequence[float], found: Constants) -> Co
 
 
 def _search(
-    fitted: Callable[[list[float]], tuple[Constants, LocalMaps]],
+    layer: Callable[[list[float]], tuple[Constants, LocalMaps]],
     errors: Callable[[LocalMaps], list[float]],
     starts: Sequence[tuple[float, ...]],
     target: str,
@@ -328,10 +210,10 @@ def _search(
     """The first root of the errors that is found, by Powell's hybrid method from one start after the other."""
     for start in starts:
         try:
-            solution = root(lambda p: errors(fitted(p.tolist())[1]), np.array(start), method="hybr")
+            solution = root(lambda p: errors(layer(p.tolist())[1]), np.array(start), method="hybr")
             if not solution.success or np.abs(solution.fun).max() > TOLERANCE:
                 continue
-            found = fitted(solution.x.tolist())[0]
+            found = layer(solution.x.tolist())[0]
         except ValueError:  # the search left the region where the moments can be computed
             continue
         if abs(found.input_scale) * found.output_scale < steepest:
