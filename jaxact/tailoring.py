@@ -167,7 +167,7 @@ def _dks(
     if kept and max(kept) > xi:
         xi = float(brentq(lambda x: slope(x) - zeta, 1.0, zeta))  # pyright: ignore[reportArgumentType]
         zeta = float(f"{xi ** len(entries):.6g}")
-    return [{"layers": len(entries), "slope": zeta}] * len(chosen)
+    return [{"layers": float(len(entries)), "slope": zeta}] * len(chosen)
 
 
 def _tat(entries: Sequence[Activation], chosen: Sequence[int], value: float | None) -> list[dict[str, float]]:
@@ -180,7 +180,7 @@ def _tat(entries: Sequence[Activation], chosen: Sequence[int], value: float | No
     option = "correlation" if leaky else "curvature"
     if value is None:
         value = ETA if leaky else DEFAULTS["tat"]
-    return [{"layers": len(entries), option: value}] * len(chosen)
+    return [{"layers": float(len(entries)), option: value}] * len(chosen)
 
 
 def _alive(

@@ -87,7 +87,12 @@ def build(form: str, entry: Activation, values: Mapping[str, float]) -> Activati
         ValueError: An option is out of range, or the activation cannot meet the target.
     """
     known = tuple(dataclasses.replace(p, value=values.get(p.name, p.value)) for p in options(form, entry))
-    changed = [f"{p.name}={p.value!r}" for p, default in zip(known, options(form, entry), strict=True) if p != default]
+    defaults = options(form, entry)
+    changed = [
+        f"{p.name}={repr(p.value).removesuffix('.0')}"
+        for p, default in zip(known, defaults, strict=True)
+        if p != default
+    ]
     chosen = {p.name: p.value for p in known}
     if chosen.get("layers", 1.0) % 1:
         raise ValueError(f"layers={chosen['layers']:g} must be a whole number: round it")
