@@ -249,7 +249,7 @@ def _named(
     options: Sequence[dict[str, float]],
     variances: Sequence[float],
 ) -> Tailoring:
-    names, constants = list(config.activations), [None] * len(entries)
+    names, constants = list(config.activations), list[Constants | None]([None] * len(entries))
     for i, option in zip(chosen, options, strict=True):
         text = ",".join(f"{name}={value!r}" for name, value in (option | {"variance": variances[i]}).items())
         entry = catalogue.get(f"{target}({entries[i].spec}):{text}")

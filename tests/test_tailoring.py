@@ -78,7 +78,7 @@ def test_a_stack_that_is_alive_stays_as_it_is():
 
 def test_the_names_are_canonical_and_older_digests_stay():
     assert activations.get(" dks(elu:alpha=1):layers=3.0,slope=1.25").spec == "dks(elu):slope=1.25"
-    assert activations.get("dks(elu:alpha=0.5):layers=20").spec == "dks(elu:alpha=0.5):layers=20"
+    assert activations.get("dks(elu:alpha=0.5):layers=2").spec == "dks(elu:alpha=0.5):layers=2"
     assert split_name("dks(sigmoid)-alive(relu):share=0.5-relu") == ("dks(sigmoid)", "alive(relu):share=0.5", "relu")
     again = config("dks(sigmoid)-dks(sigmoid)-relu")
     assert Config.from_dict(again.as_dict()).digest == again.digest

@@ -116,7 +116,8 @@ def _moments(curves: Curves, kinks: Sequence[float], alpha: float, beta: float) 
         r = value - offset
         return np.stack([r, r * r, r * v * z, v * z, v * v, w * w])
 
-    return _Moments(*map(float, np.atleast_1d(expectation(integrands, 1.0, marks))), offset)
+    first, square, growth, tilt, slope, curvature = map(float, np.atleast_1d(expectation(integrands, 1.0, marks)))
+    return _Moments(first, square, growth, tilt, slope, curvature, offset)
 
 
 def _maps(m: _Moments, constants: Constants) -> LocalMaps:
