@@ -66,8 +66,8 @@ def get(spec: str) -> Activation:
         ValueError: If the name or a parameter is unknown (the message has the closest one), a value is out of range, or
             a function cannot be imported or is not what its kind says.
     """
-    if form := tailored.PATTERN.fullmatch(spec.strip()):
-        return _transformed(*form.groups(default=""))
+    if "(" in spec or ")" in spec:
+        return _transformed(spec.strip())
     name, colon, text = spec.strip().partition(":")
     if name in _TABLE:
         build = _TABLE[name]
@@ -142,15 +142,22 @@ def register(name: str, fn: Callable[..., Any] | str, *, replace: bool = False, 
     return dataclasses.replace(entry, spec=name)
 
 
-def _transformed(form: str, inner: str, options: str) -> Activation:
-    """The entry of `dks(sigmoid):layers=8`, given as its three parts."""
+def _transformed(spec: str) -> Activation:
+    """The entry of `dks(sigmoid):layers=8`."""
+    parts = tailored.PATTERN.fullmatch(spec)
+    if not parts or not parts[2].strip() or "(" in parts[2] or ")" in parts[2]:
+        raise ValueError(
+            f"activation {spec[:80]!r} is none of one plain activation in brackets: write dks(relu), or "
+            "dks(relu):layers=8"
+        )
+    form, inner, options = parts.groups(default="")
     if form not in tailored.FORMS:
         raise ValueError(f"unknown target {form!r} of an activation{_closest(form, tailored.FORMS)}")
     entry = get(inner)
     name = f"{form}({entry.spec})"
+    values = _parse(name, tailored.options(form, entry), options[1:]) if options else {}
     try:
-        known = tailored.options(form, entry)
-        return tailored.build(form, entry, _parse(name, known, options[1:]) if options else {})
+        return tailored.build(form, entry, values)
     except ValueError as error:
         raise ValueError(f"activation {name + options!r}: {error}") from error
 

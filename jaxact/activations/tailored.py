@@ -18,7 +18,7 @@ from jaxact.activations.measured import curves
 if TYPE_CHECKING:
     import jax
 
-PATTERN = re.compile(r"(\w+)\((.*)\)(:.*)?", re.DOTALL)
+PATTERN = re.compile(r"(\w+)\((.*)\)(:[^()]*)?", re.DOTALL)
 FORMS = ("alive", "dks", "tat")
 LEAKY = ("leaky_relu", "prelu")
 
@@ -102,10 +102,10 @@ def build(form: str, entry: Activation, values: Mapping[str, float]) -> Activati
 def _check(form: str, entry: Activation) -> None:
     if entry.kind != "elementwise":
         raise ValueError(f"{entry.name} acts along an axis: a transformed activation must be elementwise")
-    if isinstance(entry.target, _Transformed):
-        raise ValueError(f"{entry.spec} is transformed already: name the activation inside it")
     if entry.stochastic:
         raise ValueError(f"{entry.name} is random in training, where no fixed constants hold: use prelu or leaky_relu")
+    if form != "alive" and entry.name == "identity":
+        raise ValueError("identity is linear, and so it stays whatever is around it: use alive, or another activation")
     if form == "tat" and entry.name == "relu":
         raise ValueError("relu has no slope on the left that could be tailored: use leaky_relu or prelu")
     if form != "alive" and entry.name in LEAKY and entry.spec != entry.name:

@@ -64,12 +64,12 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
+    # A few thousand points in float64: no accelerator is worth its start-up time.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    runtime.configure(cpu_devices=1)  # naming an activation may import JAX
     with p.checked():
         out = check_out(options.out) if options.out is not None else None
         configs = configurations(options)
-        # A few thousand points in float64: no accelerator is worth its start-up time.
-        os.environ.setdefault("JAX_PLATFORMS", "cpu")
-        runtime.configure(cpu_devices=1)
         request = statistics(options, configs)
         predictions = predict_all(request)
     from jaxact.theory import text
