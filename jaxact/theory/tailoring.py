@@ -86,6 +86,7 @@ def tailor(
         raise closest(str(target), FORMS, "target")
     _check_stack(config)
     chosen = _chosen(config, layers)
+    _check_plain(config, chosen)
     data = _data(config, data)
     inits = stack_inits(config.init, (spec(config.dataset).features, *config.widths))
     entries = [catalogue.get(name) for name in config.activations]
@@ -120,6 +121,12 @@ def _chosen(config: Config, layers: Sequence[int] | None) -> list[int]:
     if not len(layers) or len(set(layers)) < len(layers) or not set(layers) <= set(range(1, count + 1)):
         raise ValueError(f"layers = {list(layers)} must name layers from 1 to {count}, each once")
     return sorted(number - 1 for number in layers)
+
+
+def _check_plain(config: Config, chosen: Sequence[int]) -> None:
+    for i in chosen:
+        if "(" in config.activations[i]:
+            raise ValueError(f"layer {i + 1}, {config.activations[i]}, is transformed already: leave it out of layers")
 
 
 def _data(config: Config, data: InputGroups | InputStatistics | None) -> InputGroups | InputStatistics:

@@ -66,7 +66,7 @@ def test_dks_meets_its_four_conditions_in_a_hermite_series(name):
     np.testing.assert_allclose(n @ a, 1.5 ** (1 / 3), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("name", ["tanh", "softplus"])
 def test_tat_meets_its_four_conditions_in_a_hermite_series(name):
     f = transformed(name, constants(entry(f"tat({name}):layers=6")))
     a, n = series(f), np.arange(80)
