@@ -16,7 +16,7 @@ SOURCES = sorted([*(ROOT / "jaxact").rglob("*.py"), *(ROOT / "experiments").rglo
 ORDER = (
     *("interrupts", "console", "files", "metrics", "activations", "layer_names", "data", "architectures", "config"),
     *("numerics", "records", "statistics", "report", "models", "probes", "training", "theory", "diagnosis"),
-    *("execution", "study", "classics", "benchmark", "commands", "__main__"),
+    *("cures", "execution", "study", "classics", "benchmark", "commands", "__main__"),
 )
 """The library's folders and files; each may import those before it, never one after it."""
 
