@@ -179,7 +179,8 @@ def _changed(patient: Patient, old: list[Array], new: list[Array]) -> tuple[str,
             size = float(jnp.linalg.norm(new[kernel].ravel()) / jnp.linalg.norm(old[kernel].ravel()))
             lines.append(f"{layer.name}: kernel times {size:.4g}")
         if bias is not None and new[bias] is not old[bias]:
-            lines.append(f"{layer.name}: {int(jnp.sum(new[bias] != old[bias]))} biases moved")
+            moved = int(jnp.sum(new[bias] != old[bias]))
+            lines.append(f"{layer.name}: {moved} {'bias' if moved == 1 else 'biases'} moved")
     return tuple(lines)
 
 

@@ -77,7 +77,9 @@ def test_the_names_are_canonical_and_older_digests_stay():
     assert Config(activations=("relu", "sigmoid", "relu")).digest == "95432035"
 
 
-@pytest.mark.parametrize("spec", ["dks(relu)", "alive(softplus):share=0.3", "dks(selu)"])
+@pytest.mark.parametrize(
+    "spec", ["dks(relu)", "alive(softplus):share=0.3", pytest.param("dks(selu)", marks=pytest.mark.slow)]
+)
 def test_the_stated_facts_are_the_measured_ones(spec):
     entry = activations.get(spec)
     facts = measure(entry)

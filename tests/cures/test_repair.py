@@ -114,6 +114,7 @@ def test_scaled_kernels_give_both_sides_the_same_gradient(factor, kind):
     np.testing.assert_allclose(np.array(squares[:-1]) / squares[1:], 1, atol=0.05)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_repaired_is_said():
     no_bias = jaxact.repair(lambda p, x: plain(p, x), hand_made(-9.0), X)
     check(no_bias, {"dead"}, ["mlp/linear_1/w: 16 biases moved"])

@@ -155,7 +155,7 @@ def compare(row):
     assert same(constants(found), theirs, zero), (constants(found), theirs)
 
 
-FAST = ("sigmoid", "leaky_relu", "selu", "softplus")
+FAST = ("sigmoid", "softplus")
 
 
 @pytest.mark.parametrize("row", [r for r in TABLE if r["name"] in FAST and r["layers"] == 3], ids=row_id)
