@@ -21,6 +21,7 @@ from jaxact.config import Config, canonical, combinations, split_name
 from jaxact.data.specs import check_data_dir, spec
 from jaxact.execution import runtime
 from jaxact.execution.checks import Parser, check_out
+from jaxact.report.markdown import environment_list
 from jaxact.study.presets import HIDDEN_WIDTHS
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def write(out: Path, request: "Request", predictions: "list[Prediction]", *, gri
     out.mkdir(parents=True, exist_ok=True)
     (out / "predictions.csv").write_text(text.tidy(predictions), encoding="utf-8")
     body = text.rendered(request, predictions, grid=grid)
-    environment = "\n".join(f"- {name}: {value}" for name, value in runtime.environment().items())
+    environment = environment_list(runtime.environment())
     parts = ["# Predicted dead outputs", f"Command: `{runtime.command(MODULE)}`", f"Environment:\n\n{environment}"]
     report = "\n\n".join([*parts, body if grid else f"```\n{body}\n```"])
     (out / "report.md").write_text(report + "\n", encoding="utf-8")
