@@ -1,5 +1,7 @@
 """What `experiments.interventions` leaves behind: paired effects with intervals, tables, a figure, a report."""
 
+import csv
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -207,9 +209,6 @@ def figure(found: Sequence[Effect]) -> Any:
 
 def finish(study: Study, command: str) -> str:
     """Write `effects.csv`, `effects.png` and `report.md`; return the table as text."""
-    import csv
-    import io
-
     left_out: list[str] = []
     found = effects(study, lambda study, config: find(study, config, left_out))
     told = "".join(f"\nleft out: {line}" for line in left_out)
