@@ -31,7 +31,7 @@ test: lint types  ## install, then lint, type check and every test that is not s
 	$(BIN)/python -m pytest -n 2 -m 'not slow' -q --durations=15
 
 test-slow: $(VENV)/.dev  ## the slow tests
-	$(BIN)/python -m pytest -n 2 -m slow -q
+	XLA_FLAGS=--xla_cpu_multi_thread_eigen=false $(BIN)/python -m pytest -n 2 -m slow -q
 
 lint: $(VENV)/.dev  ## ruff, format and check
 	$(BIN)/ruff format --check .

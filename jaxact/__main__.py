@@ -6,6 +6,7 @@ jaxact grid --preset quick                  train the study's 64 combinations: m
 jaxact report runs/quick --out page         the page of what was trained
 """
 
+import argparse
 import sys
 import textwrap
 from importlib import import_module
@@ -42,8 +43,6 @@ def completion(shell: str) -> str:
     Raises:
         ValueError: shtab knows no such shell.
     """
-    import argparse
-
     import shtab
 
     if shell not in shtab.SUPPORTED_SHELLS:

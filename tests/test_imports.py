@@ -16,8 +16,7 @@ SOURCES = sorted([*(ROOT / "jaxact").rglob("*.py"), *(ROOT / "experiments").rglo
 ORDER = (
     *("interrupts", "console", "files", "metrics", "activations", "layer_names", "data", "architectures", "config"),
     *("numerics", "records", "statistics", "report", "models", "probes", "training", "theory", "diagnosis"),
-    "museum",
-    *("execution", "study", "classics", "benchmark", "commands", "__main__"),
+    *("cures", "museum", "execution", "study", "classics", "benchmark", "commands", "__main__"),
 )
 """The library's folders and files; each may import those before it, never one after it."""
 
@@ -25,7 +24,8 @@ LIGHT = {"activations", "config", "data", "records", "statistics", "theory", "co
 LIGHT |= {"commands", "report"}
 """What reads options and records, and every plan: neither JAX nor plots at the head of a module."""
 LATE = {ROOT / "jaxact" / "activations" / "functions.py"}
-"""What is written with JAX and loaded by name, when an activation is first called."""
+LATE |= {ROOT / "jaxact" / "study" / "jacobian" / f"{name}.py" for name in ("measure", "tables")}
+"""What is written with JAX and loaded late: when an activation is first called, when a command starts to measure."""
 JAX = {"jax", "jaxlib", "flax", "optax"}
 SLOW = JAX | {"tensorflow", "tensorflow_datasets", "matplotlib", "plotly", "sklearn"}
 

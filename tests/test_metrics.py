@@ -78,3 +78,13 @@ def test_recall_is_correct_over_support():
     np.testing.assert_allclose(metrics.recall(correct, support), expected, rtol=1e-6)
     np.testing.assert_allclose(jax.jit(metrics.recall)(correct, support), expected, rtol=1e-6)
     np.testing.assert_allclose(jax.vmap(metrics.recall, (0, None))(correct, support), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 127, 128, 129, 10_000, 60_000])
+def test_a_total_is_numpys_in_float64_but_for_the_last_digit(n):
+    losses = np.random.default_rng(n).exponential(size=n).astype(np.float32)
+    expected = losses.astype(np.float64).sum()
+    for sum_of in (metrics.total, jax.jit(metrics.total)):
+        assert float(sum_of(jnp.asarray(losses))) == pytest.approx(expected, rel=1e-6)
+    assert jax.vmap(metrics.total)(jnp.stack([losses, 2 * losses])) == pytest.approx([expected, 2 * expected], rel=1e-6)
+    assert float(metrics.total(jnp.full(n, math.log(10)))) == pytest.approx(n * math.log(10), rel=5e-7)

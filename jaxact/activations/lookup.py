@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxact.activations import tailored
 from jaxact.activations.catalogue import ENTRIES, SYNONYMS
 from jaxact.activations.entry import NAME, Activation, Parameter, as_numpy, resolve
 from jaxact.activations.measured import measure
@@ -24,7 +25,9 @@ _MOVED = {"experiments.interventions:half_tanh": "jaxact.activations.functions:h
 """Functions of version 0.1 that records name where they no longer are."""
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _PARAMETER = r"[A-Za-z_]\w*=[-+.\w]+"
-WRITTEN = rf"(?:{_IMPORT_PATH.pattern}|{NAME.pattern})(?::{_PARAMETER}(?:,{_PARAMETER})*)?"
+_PARAMETERS = rf"(?::{_PARAMETER}(?:,{_PARAMETER})*)?"
+_PLAIN = rf"(?:{_IMPORT_PATH.pattern}|{NAME.pattern}){_PARAMETERS}"
+WRITTEN = rf"(?:{_PLAIN}|(?:{'|'.join(tailored.FORMS)})\({_PLAIN}\){_PARAMETERS})"
 """What the text of an entry looks like, `spec`, whether or not there is such an entry."""
 _MEASURABLE = ("range", "derivative_at_zero", "lipschitz", "kinks", "can_die", "saturates")
 _DECLARABLE = {f.name for f in dataclasses.fields(Activation)} - {"name", "target", "spec"}
@@ -53,7 +56,8 @@ def get(spec: str) -> Activation:
     Args:
         spec: A name (`relu`), a name with parameters (`elu:alpha=0.5`, `rrelu:lower=0.1,upper=0.3`), or a function of
             your own as `package.module:function`, with parameters after another colon; it is imported, and what
-            the catalogue cannot know about it is measured.
+            the catalogue cannot know about it is measured. Any of these transformed to meet a target, `dks(sigmoid)`,
+            `tat(tanh):layers=8` or `alive(relu)`: see `jaxact.activations.tailored`.
 
     Returns:
         The entry, bound to these parameters; its `spec` is the canonical form of the text.
@@ -62,6 +66,8 @@ def get(spec: str) -> Activation:
         ValueError: If the name or a parameter is unknown (the message has the closest one), a value is out of range, or
             a function cannot be imported or is not what its kind says.
     """
+    if "(" in spec or ")" in spec:
+        return _transformed(spec.strip())
     name, colon, text = spec.strip().partition(":")
     if name in _TABLE:
         build = _TABLE[name]
@@ -73,7 +79,7 @@ def get(spec: str) -> Activation:
     else:
         raise ValueError(_unknown(name))
     defaults = build()
-    given = _parse(defaults, text) if colon else {}
+    given = _parse(defaults.name, defaults.parameters, text) if colon else {}
     try:
         entry = build(**given)
     except ValueError as error:
@@ -95,7 +101,8 @@ def known(spec: str) -> Activation | None:
     Returns:
         The entry; None for a function named by its module, and for a name or parameter that does not exist.
     """
-    if spec.strip().partition(":")[0] not in _TABLE:
+    form = tailored.PATTERN.fullmatch(spec.strip())
+    if (form.group(2) if form else spec).strip().partition(":")[0] not in _TABLE:
         return None
     try:
         return get(spec)
@@ -135,6 +142,26 @@ def register(name: str, fn: Callable[..., Any] | str, *, replace: bool = False, 
     return dataclasses.replace(entry, spec=name)
 
 
+def _transformed(spec: str) -> Activation:
+    """The entry of `dks(sigmoid):layers=8`."""
+    parts = tailored.PATTERN.fullmatch(spec)
+    if not parts or not parts[2].strip() or "(" in parts[2] or ")" in parts[2]:
+        raise ValueError(
+            f"activation {spec[:80]!r} is none of one plain activation in brackets: write dks(relu), or "
+            "dks(relu):layers=8"
+        )
+    form, inner, options = parts.groups(default="")
+    if form not in tailored.FORMS:
+        raise ValueError(f"unknown target {form!r} of an activation{_closest(form, tailored.FORMS)}")
+    entry = get(inner)
+    name = f"{form}({entry.spec})"
+    values = _parse(name, tailored.options(form, entry), options[1:]) if options else {}
+    try:
+        return tailored.build(form, entry, values)
+    except ValueError as error:
+        raise ValueError(f"activation {name + options!r}: {error}") from error
+
+
 def _closest(word: str, known: Any) -> str:
     """A hint for an error message: the nearest known words, or all of them where none is near."""
     if not known:
@@ -148,22 +175,22 @@ def _unknown(name: str) -> str:
     return f"unknown activation {name!r}{_closest(name, _TABLE)} (your own: package.module:function)"
 
 
-def _parse(entry: Activation, text: str) -> dict[str, float]:
+def _parse(name: str, parameters: tuple[Parameter, ...], text: str) -> dict[str, float]:
     """Parameter values from `name=value,name=value`."""
-    known = [p.name for p in entry.parameters]
+    known = [p.name for p in parameters]
     values: dict[str, float] = {}
     for item in text.split(","):
         parameter, equals, number = (part.strip() for part in item.partition("="))
         if not equals:
-            raise ValueError(f"activation {entry.name}: {item!r} is no parameter: write {entry.name}:parameter=value")
+            raise ValueError(f"activation {name}: {item!r} is no parameter: write {name}:parameter=value")
         if parameter not in known:
-            raise ValueError(f"activation {entry.name} has no parameter {parameter!r}{_closest(parameter, known)}")
+            raise ValueError(f"activation {name} has no parameter {parameter!r}{_closest(parameter, known)}")
         if parameter in values:
-            raise ValueError(f"activation {entry.name}: {parameter} is given twice: remove one")
+            raise ValueError(f"activation {name}: {parameter} is given twice: remove one")
         try:
             values[parameter] = float(number)
         except ValueError:
-            raise ValueError(f"activation {entry.name}: {parameter}={number!r} is not a number: write 0.5") from None
+            raise ValueError(f"activation {name}: {parameter}={number!r} is not a number: write 0.5") from None
     return values
 
 

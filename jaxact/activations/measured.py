@@ -4,12 +4,13 @@ JAX is loaded on the first call, not on import.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxact.activations.entry import Activation
-from jaxact.activations.pointwise import NumpyFunction, derivative, in_float64
+from jaxact.activations.pointwise import NumpyFunction, blockwise, derivative, in_float64
 
 
 def find_kinks(curves: Callable[[np.ndarray], np.ndarray], grid: np.ndarray) -> tuple[float, ...]:
@@ -46,13 +47,20 @@ def _limit(values: np.ndarray, beside_kinks: np.ndarray, sign: float) -> float:
     return sign * np.inf if growing.any() else float(sign * np.max(sign * np.append(values, beside_kinks)))
 
 
-def _curves(activation: Activation, size: int) -> NumpyFunction:
-    """Up to `size` points to φ, φ' and φ'', [3, points]; always padded to that size, so compiled once."""
+@cache
+def curves(activation: Activation) -> NumpyFunction:
+    """φ, φ' and φ'' as one float64 NumPy function.
+
+    Args:
+        activation: An elementwise entry; a stochastic one is taken in test mode.
+
+    Returns:
+        A function from points [n] to [3, n], compiled once.
+    """
     import jax.numpy as jnp
 
     slope = derivative(activation)
-    curves = in_float64(lambda x: jnp.stack([activation(x), slope(x), derivative(slope)(x)]))
-    return lambda points: curves(np.resize(points, size))[:, : points.size]
+    return blockwise(in_float64(lambda x: jnp.stack([activation(x), slope(x), derivative(slope)(x)])))
 
 
 def measure(activation: Activation) -> dict[str, Any]:
@@ -73,16 +81,16 @@ def measure(activation: Activation) -> dict[str, Any]:
     tails = np.array([20.5, 50, 137.3, 1e3, 1.01e3, 2.3e3, 5e3, 1e4])
     core = np.arange(-20 * 64, 20 * 64 + 1) / 64
     x = np.concatenate([-tails[::-1], core, tails])
-    curves = _curves(activation, x.size)
-    value, slope, _ = curves(x)
+    curve = curves(activation)
+    value, slope, _ = curve(x)
     bad = ~(np.isfinite(value) & np.isfinite(slope))
     if bad.any():
         raise ValueError(
             f"activation {activation.name} or its derivative is not finite at x = {x[bad][0]:g}: "
             "it must be finite for |x| <= 1e4; guard it with jnp.where on its argument"
         )
-    kinks = find_kinks(curves, core)
-    value_beside, slope_beside, _ = curves(np.array([kink + side for kink in kinks for side in (-1e-7, 1e-7)]))
+    kinks = find_kinks(curve, core)
+    value_beside, slope_beside, _ = curve(np.array([kink + side for kink in kinks for side in (-1e-7, 1e-7)]))
     flat = (slope == 0) & (np.abs(x) <= 5)
     # A single zero is an extremum; a unit can die only where zeros fill an interval.
     can_die = bool((flat[:-3] & flat[1:-2] & flat[2:-1] & flat[3:]).any())

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import jax
 
 NumpyFunction = Callable[[Any], np.ndarray]
+BLOCK = 4096
+"""Points per evaluation: one compilation per activation instead of one per number of points."""
 
 
 def derivative(activation: "Callable[..., jax.Array]") -> "Callable[..., jax.Array]":
@@ -45,6 +47,25 @@ def in_float64(fn: Callable[..., Any]) -> NumpyFunction:
             return np.asarray(compiled(np.asarray(x, np.float64)))
 
     return call
+
+
+def blockwise(fn: NumpyFunction) -> NumpyFunction:
+    """The same elementwise function, called with `BLOCK` points at a time whatever the shape of its argument.
+
+    Args:
+        fn: From points [BLOCK] to values [..., BLOCK].
+
+    Returns:
+        A function from points of any shape to values [..., *shape].
+    """
+
+    def evaluate(x: Any) -> np.ndarray:
+        points = np.asarray(x, np.float64)
+        blocks = np.resize(points, (max(1, -(-points.size // BLOCK)), BLOCK))
+        values = np.concatenate([fn(block) for block in blocks], axis=-1)[..., : points.size]
+        return values.reshape((*values.shape[:-1], *points.shape))
+
+    return evaluate
 
 
 def gaussian_mean(fn: NumpyFunction, kinks: tuple[float, ...] = ()) -> float:

@@ -71,12 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
+    runtime.configure()  # naming an activation may import JAX
+    # JAX's QR runs on SciPy's OpenBLAS, loaded with JAX; its threads make small matrices 30 times slower (measured).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with p.checked():
         check_installed(("matplotlib",), "the figures", "figures")
         plan = plan_from(options)
-    runtime.configure()
-    # JAX's QR runs on SciPy's OpenBLAS, loaded below; its threads make small matrices 30 times slower (measured).
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from jaxact.classics.depth.run import run
 

@@ -77,7 +77,7 @@ def plan_from(p: Parser, argv: list[str] | None) -> tuple[list[Plan], argparse.N
         p.error(f"unknown preset {options.preset!r}: use one of {', '.join(presets.PRESETS)}")
     if options.devices is not None and not 1 <= options.devices <= 1024:
         p.error(f"--devices must be from 1 to 1024, got {options.devices}")
-    runtime.set_devices(options.devices)
+    runtime.configure(options.devices)  # naming an activation may import JAX
     with p.checked():
         return make_plans(options.preset, presets.PRESETS[options.preset or "paper"], options), options
 
@@ -107,7 +107,6 @@ def main(argv: list[str] | None = None) -> int:
         for plan, jobs in zip(plans, todo, strict=True):
             print(outcome.opening(plan, jobs, alone=len(plans) == 1), flush=True)
             if jobs:
-                runtime.configure(options.devices)
                 run.train(plan, _prepared(p, plan, options, board), jobs)
     except KeyboardInterrupt as stop:
         return runtime.stopped(stop, f"what was finished is in {plans[0].out}: the same command goes on from there")

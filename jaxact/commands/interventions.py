@@ -84,14 +84,13 @@ def main(argv: list[str] | None = None) -> int:
     options = p.parse_args(argv)
     if options.devices is not None and not 1 <= options.devices <= 1024:
         p.error(f"--devices must be from 1 to 1024, got {options.devices}")
-    runtime.set_devices(options.devices)
+    runtime.configure(options.devices)  # naming an activation may import JAX
     with p.checked():
         check_installed(("matplotlib",), "the figures", "figures")
         study = make_study(options)
     from jaxact.study import interventions_report, outcome, run
 
     facts = spec(options.dataset)
-    runtime.configure(options.devices)
     how = run.How(devices=options.devices, command=runtime.command(MODULE))
     try:
         for group in [] if options.report_only else groups(study):

@@ -12,6 +12,7 @@ relu-centred_sigmoid-relu, which trains. Needs matplotlib: pip install 'jaxact[f
 
 import os
 
+from jaxact import data
 from jaxact.execution import runtime
 from jaxact.execution.checks import Parser, check_installed
 from jaxact.study.jacobian.plan import plan_from
@@ -48,24 +49,11 @@ def main(argv: list[str] | None = None) -> int:
     with p.checked():
         check_installed(("matplotlib",), "the figures", "figures")
         plan = plan_from(options)
-        from jaxact import data
-
         arrays = data.load(plan.spec.name, plan.data_dir, limit_train=plan.configs[0].limit_train)
     print(f"data: {arrays.source}", flush=True)
     runtime.configure()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # JAX's SVD runs on SciPy's; devices already fill the cores
-    from jaxact.execution.progress import COMPILING, progress
-    from jaxact.records import write_text
-    from jaxact.study.jacobian import figures as jacobian_figures
-    from jaxact.study.jacobian import findings, measure, report, tables
+    from jaxact.study.jacobian.run import run
 
-    print(COMPILING, flush=True)
-    with progress(len(plan.configs) * len(plan.seeds) * (plan.epochs + 1), "jacobian") as bar:
-        results = measure.measure(plan, arrays, bar)
-    plan.out.mkdir(parents=True, exist_ok=True)
-    for name, text in tables.tables(results).items():
-        write_text(plan.out / name, text)
-    figures = jacobian_figures.draw(results, plan.out)
-    write_text(plan.out / "report.md", report.report(plan, results, figures, runtime.command(MODULE)))
-    print(f"\n{findings.findings(results)}\n\ntables, report.md and figures are in {plan.out}")
+    print(run(plan, arrays, runtime.command(MODULE)))
     return 0

@@ -50,9 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
+    runtime.configure()  # naming an activation may import JAX
     with p.checked():
         plan = plan_from(options)
-    runtime.configure()
     from jaxact.classics.planar.run import run
 
     try:

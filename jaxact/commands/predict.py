@@ -13,22 +13,16 @@ relu-sigmoid-relu, 0.02 for relu-relu-relu. Mean-field theory at initialisation:
 
 import argparse
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jaxact.config import Config, canonical, combinations, split_name
-from jaxact.data.specs import check_data_dir, spec
+from jaxact.data.specs import spec
 from jaxact.execution import runtime
 from jaxact.execution.checks import Parser, check_out
+from jaxact.report.markdown import environment_list
 from jaxact.study.presets import HIDDEN_WIDTHS
 
-if TYPE_CHECKING:
-    from jaxact.theory.prediction import Prediction
-    from jaxact.theory.text import Request
-
 MODULE = "experiments.predict"
-OWN_DATA = ("features", "q0", "c0", "inputs", "widths")
 LARGEST_GRID = 10_000
 
 
@@ -64,19 +58,20 @@ def main(argv: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(argv)
+    # A few thousand points in float64: no accelerator is worth its start-up time.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    runtime.configure(cpu_devices=1)  # naming an activation may import JAX
     with p.checked():
         out = check_out(options.out) if options.out is not None else None
         configs = configurations(options)
-        # A few thousand points in float64: no accelerator is worth its start-up time.
-        os.environ.setdefault("JAX_PLATFORMS", "cpu")
-        runtime.configure(cpu_devices=1)
-        request = statistics(options, configs)
-        predictions = predict_all(request)
-    from jaxact.theory import text
+        from jaxact.theory import asked, text
 
+        request = asked.statistics(options, configs)
+        predictions = asked.predict_all(request)
     print(text.rendered(request, predictions, grid=options.grid, as_json=options.json))
     if out is not None:
-        write(out, request, predictions, grid=options.grid)
+        body = text.rendered(request, predictions, grid=options.grid)
+        write(out, body if options.grid else f"```\n{body}\n```", text.tidy(predictions))
     return 0
 
 
@@ -101,59 +96,15 @@ def configurations(options: argparse.Namespace) -> list[Config]:
     return [Config(activations=c, widths=tuple(widths), init=options.init) for c in combinations(names, layers)]
 
 
-def statistics(options: argparse.Namespace, configs: list[Config]) -> "Request":
-    """The request, with the statistics of a named data set or of the user's own.
-
-    Raises:
-        ValueError: unknown or incomplete data.
-    """
-    from jaxact.theory import InputStatistics, prediction
-    from jaxact.theory.text import Request
-
-    if any(getattr(options, name) is not None for name in ("features", "q0", "c0")):
-        missing = [f"--{name}" for name in OWN_DATA if getattr(options, name) is None]
-        if missing or options.dataset or options.measure:
-            wrong = f"{', '.join(missing)} missing" if missing else "--dataset and --measure excluded"
-            raise ValueError(f"your own data needs all of --{' --'.join(OWN_DATA)}: {wrong}")
-        data = InputStatistics(options.q0, options.c0)
-        return Request(configs, options.features, data, options.inputs, "your own data")
-    facts = spec(options.dataset or "mnist")
-    if options.measure:
-        from jaxact import data as datasets
-        from jaxact.theory import input_groups
-
-        folder = check_data_dir(options.data_dir) if options.data_dir is not None else None
-        known = input_groups(datasets.load(facts.name, folder).train_images)
-    elif options.data_dir is not None:
-        raise ValueError("--data-dir is read by --measure only: add --measure or drop it")
-    elif facts.name not in prediction.STATISTICS:
-        raise ValueError(f"q0 and c0 of {facts.name} are not known here: add --measure, which reads the data")
-    else:
-        known = prediction.STATISTICS[facts.name]
-    inputs = facts.train_size if options.inputs is None else options.inputs
-    return Request(configs, facts.features, known, inputs, facts.name)
-
-
-def predict_all(request: "Request") -> "list[Prediction]":
-    """One prediction per configuration, those with the most dead outputs first; a long list reports its progress."""
-    from jaxact.theory import prediction
-
-    found = []
-    for i, config in enumerate(request.configs, start=1):
-        found.append(prediction.predict(config, request.features, request.data, request.inputs))
-        if i % 64 == 0 and len(request.configs) > 64:
-            print(f"{i} of {len(request.configs)} combinations", file=sys.stderr, flush=True)
-    return sorted(found, key=lambda p: (-p.expected_dead[-1], p.config.name))
-
-
-def write(out: Path, request: "Request", predictions: "list[Prediction]", *, grid: bool) -> None:
+def write(out: Path, body: str, rows: str) -> None:
     """Write `predictions.csv` (one row per configuration and layer) and `report.md`."""
-    from jaxact.theory import text
-
     out.mkdir(parents=True, exist_ok=True)
-    (out / "predictions.csv").write_text(text.tidy(predictions), encoding="utf-8")
-    body = text.rendered(request, predictions, grid=grid)
-    environment = "\n".join(f"- {name}: {value}" for name, value in runtime.environment().items())
-    parts = ["# Predicted dead outputs", f"Command: `{runtime.command(MODULE)}`", f"Environment:\n\n{environment}"]
-    report = "\n\n".join([*parts, body if grid else f"```\n{body}\n```"])
-    (out / "report.md").write_text(report + "\n", encoding="utf-8")
+    (out / "predictions.csv").write_text(rows, encoding="utf-8")
+    environment = environment_list(runtime.environment())
+    parts = [
+        "# Predicted dead outputs",
+        f"Command: `{runtime.command(MODULE)}`",
+        f"Environment:\n\n{environment}",
+        body,
+    ]
+    (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -12,12 +12,15 @@ import numpy as np
 from jaxact import records
 from jaxact.data.specs import spec
 from jaxact.records import Record
+from jaxact.report import figures
+from jaxact.report.palette import COLOURS
 from jaxact.report.table import aligned
 from jaxact.statistics import summarize
-from jaxact.study.figures import COLORS
 from jaxact.study.outcome import machines
 from jaxact.study.recoveries import recovered
 
+SIX = 6
+"""Colours of lines, before the next line style; black and yellow are for other things."""
 PICKED = 12
 """Configurations that have a colour of their own in the figure."""
 COLUMNS = (
@@ -71,11 +74,11 @@ def write(found: Sequence[Record], out: Path, command: str, left_out: Sequence[s
     names = labels(found)
     out.mkdir(parents=True, exist_ok=True)
     records.write_text(out / "curves.csv", _rows(found, names))
-    figures = {"curves.png": _figure(found, names)}
+    drawn = {"curves.png": _figure(found, names)}
     rates = {record.config.learning_rate for record in found}
     if len(rates) > 1:
-        figures["sweep.png"] = _sweep(found)
-    for name, figure in figures.items():
+        drawn["sweep.png"] = _sweep(found)
+    for name, figure in drawn.items():
         figure.savefig(out / name, dpi=110)
     tables = f"{_ends(found, names)}\n\n{recovered(found, names)}"
     sources = sorted({record.meta["data"]["source"] for record in found})
@@ -86,7 +89,7 @@ def write(found: Sequence[Record], out: Path, command: str, left_out: Sequence[s
         *(f"Left out: {line}." for line in left_out),
         "Environment of the runs:\n\n" + "\n".join(f"- {machine}" for machine in machines(found)),
         tables,
-        *(f"![{name.removesuffix('.png')}]({name})" for name in figures),
+        *(f"![{name.removesuffix('.png')}]({name})" for name in drawn),
     ]
     records.write_text(out / "report.md", "\n\n".join(parts) + "\n")
     return f"{tables}\n\ncurves.csv, report.md and figures are in {out}"
@@ -133,10 +136,8 @@ def _figure(found: Sequence[Record], names: Sequence[str]) -> Any:
 
     Of more than `PICKED` configurations those that end worst have a colour, the others are grey.
     """
-    from matplotlib.figure import Figure
-
     shown = ("test_accuracy", "train_accuracy", "never_predicted", "dead_outputs", "negative_output_weights")
-    figure = Figure(figsize=(13, 7), layout="constrained")
+    figure = figures.figure(13, 7)
     panels = figure.subplots(2, 3).ravel()
     picked = _picked(found)
     rest = [number for number in range(len(found)) if number not in picked]
@@ -146,7 +147,7 @@ def _figure(found: Sequence[Record], names: Sequence[str]) -> Any:
         if place is None:
             color, style, width, faint, name = "0.7", "-", 1.0, 0.15, f"{len(rest)} others" * (number == rest[0])
         else:
-            color, style = COLORS[place % len(COLORS)], ("-", "--", ":", "-.")[place // len(COLORS) % 4]
+            color, style = COLOURS[place % SIX], ("-", "--", ":", "-.")[place // SIX % 4]
             width, faint, name = 2.0, 0.3, names[number]
         for axes, column in zip(panels, shown, strict=False):
             values = np.where(np.isfinite(columns["test_loss"]), columns[column], np.nan)
@@ -177,11 +178,9 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 def _sweep(found: Sequence[Record]) -> Any:
     """Final test accuracy of every seed against the learning rate."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = figures.figure(7, 4.2)
     axes = figure.subplots()
-    for color, name in zip(COLORS, dict.fromkeys(record.config.name for record in found), strict=False):
+    for color, name in zip(COLOURS, dict.fromkeys(record.config.name for record in found), strict=False):
         own = sorted((r for r in found if r.config.name == name), key=lambda r: r.config.learning_rate)
         rates = [record.config.learning_rate for record in own]
         ends = [np.where(record.diverged, np.nan, record.test_accuracy()[:, -1]) for record in own]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,8 @@ from jaxact.records import Record
 from jaxact.records import folders as record_folders
 from jaxact.study import published
 from jaxact.study.interventions_report import accuracies
-
-if TYPE_CHECKING:
-    from jaxact.theory.prediction import Prediction
+from jaxact.theory import prediction
+from jaxact.theory.prediction import Prediction
 
 FAILING = ("relu-sigmoid-relu", "tanh-sigmoid-relu", "sigmoid-sigmoid-relu", "selu-sigmoid-relu")
 """The endings in (sigmoid, relu) that the study found to fail."""
@@ -146,10 +145,8 @@ def in_catalogue(config: Config) -> bool:
 
 
 @cache
-def predicted(config: Config) -> "Prediction":
+def predicted(config: Config) -> Prediction:
     """What theory says of a configuration, for as many inputs as its test set has."""
-    from jaxact.theory import prediction
-
     facts = spec(config.dataset)
     return prediction.predict(config, facts.features, prediction.STATISTICS[config.dataset], facts.test_size)
 

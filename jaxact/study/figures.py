@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxact.report import figures
+from jaxact.report.palette import COLOURS
 from jaxact.study import interventions_report
 from jaxact.study.evidence import FAILING, Case, ladder
 from jaxact.study.interventions_report import Effect
-
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's, told apart by colour-blind readers too."""
 
 
 def draw(cases: Mapping[str, Case], effects: Sequence[Effect], out: Path) -> None:
@@ -24,9 +23,7 @@ def draw(cases: Mapping[str, Case], effects: Sequence[Effect], out: Path) -> Non
 
 
 def _figure(columns: int, width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = figures.figure(width, height)
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
@@ -40,7 +37,7 @@ def _ladder(cases: Mapping[str, Case]) -> Any:
     rng = np.random.default_rng(0)
     others = [c for c in own if c.name not in FAILING]
     groups = [(name, [cases[name]]) for name in FAILING if name in cases] + [("other ReLU outputs", others)]
-    for color, (name, members) in zip(COLORS, groups, strict=False):
+    for color, (name, members) in zip(COLOURS, groups, strict=False):
         for i, c in enumerate(members):
             x = c.never + rng.uniform(-0.25, 0.25, len(c.never))
             axes.plot(x, c.accuracy, "o", ms=4, alpha=0.7, color=color, label=None if i else name, zorder=2)
@@ -53,7 +50,7 @@ def _ladder(cases: Mapping[str, Case]) -> Any:
 def _theory(cases: Mapping[str, Case]) -> Any:
     figure, (left, right) = _figure(2, 10, 4.2)
     outputs = list(dict.fromkeys(c.record.config.activations[-1] for c in cases.values()))
-    for color, output in zip(COLORS, outputs, strict=False):
+    for color, output in zip(COLOURS, outputs, strict=False):
         own = [c for c in cases.values() if c.record.config.activations[-1] == output]
         c = [max(1 - one.predicted_correlation, 1e-6) for one in own]
         accuracy = [one.accuracy.mean() for one in own]
@@ -73,7 +70,7 @@ def _theory(cases: Mapping[str, Case]) -> Any:
 
 def _epochs(cases: Mapping[str, Case]) -> Any:
     figure, (left, right) = _figure(2, 10, 3.8)
-    for color, name in zip(COLORS, (name for name in FAILING if name in cases), strict=False):
+    for color, name in zip(COLOURS, (name for name in FAILING if name in cases), strict=False):
         dead, saturated = cases[name].dead, cases[name].saturated
         times = np.arange(dead.shape[1])
         left.plot(times, dead.T, color=color, alpha=0.12, lw=0.8)

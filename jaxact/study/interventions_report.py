@@ -1,5 +1,7 @@
 """What `experiments.interventions` leaves behind: paired effects with intervals, tables, a figure, a report."""
 
+import csv
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +12,8 @@ from jaxact import records
 from jaxact.config import Config
 from jaxact.records import Record
 from jaxact.records import folders as record_folders
+from jaxact.report import figures
+from jaxact.report.palette import BLUE
 from jaxact.report.table import aligned
 from jaxact.statistics import Estimate, bootstrap_mean, summarize
 from jaxact.study.interventions import INTERVENTIONS, Study
@@ -184,19 +188,17 @@ def tidy(found: Sequence[Effect]) -> list[list[str]]:
 
 def figure(found: Sequence[Effect]) -> Any:
     """Effects with their intervals, one panel per configuration, interventions ranked by their mean effect."""
-    from matplotlib.figure import Figure
-
     bases = list(dict.fromkeys(effect.base for effect in found))
     names = list(dict.fromkeys(effect.intervention for effect in found))
     mean = {name: np.mean([e.difference.value for e in found if e.intervention == name]) for name in names}
     names.sort(key=lambda name: mean[name])
-    drawn = Figure(figsize=(2.6 * len(bases) + 2.2, 0.34 * len(names) + 1.3), layout="constrained")
+    drawn = figures.figure(2.6 * len(bases) + 2.2, 0.34 * len(names) + 1.3)
     panels = drawn.subplots(1, len(bases), sharey=True, squeeze=False)[0]
     for axes, base in zip(panels, bases, strict=True):
         for e in (effect for effect in found if effect.base == base):
             d, y = e.difference, names.index(e.intervention)
-            axes.plot([d.low, d.high], [y, y], color="#0072B2", lw=2)
-            axes.plot(d.value, y, "o", color="#0072B2", ms=5)
+            axes.plot([d.low, d.high], [y, y], color=BLUE, lw=2)
+            axes.plot(d.value, y, "o", color=BLUE, ms=5)
         axes.axvline(0, color="0.6", lw=0.8)
         axes.set_title(base.name, fontsize=9)
         axes.set_yticks(range(len(names)), names, fontsize=8)
@@ -207,9 +209,6 @@ def figure(found: Sequence[Effect]) -> Any:
 
 def finish(study: Study, command: str) -> str:
     """Write `effects.csv`, `effects.png` and `report.md`; return the table as text."""
-    import csv
-    import io
-
     left_out: list[str] = []
     found = effects(study, lambda study, config: find(study, config, left_out))
     told = "".join(f"\nleft out: {line}" for line in left_out)

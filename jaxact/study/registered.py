@@ -16,6 +16,7 @@ from jaxact.study.evidence import FAILING, Case
 from jaxact.study.findings import PERCENT
 from jaxact.study.interventions_report import Effect
 from jaxact.study.pooled import bracketed, dead_at_start, distinct_dead, lost_and_accuracy, pooled_mean, pooled_share
+from jaxact.theory import prediction
 
 FILE = Path(__file__).with_name("registered.toml")
 SHA256 = "cbd12338db744fc49916d2c97a78a4ddabb323b9a8346572adcdd8d00608f10f"
@@ -136,8 +137,6 @@ def explains(runs: Runs) -> Outcome:
 
 def centring(runs: Runs) -> Outcome:
     """(c)."""
-    from jaxact.theory import prediction
-
     own = {effect.base.name: effect for effect in runs.effects if effect.intervention == "centred"}
     if set(own) != set(FAILING):
         return _missing("the intervention `centred` on all four")

@@ -6,7 +6,7 @@ of inputs if φ' is exactly 0 at its pre-activation on every one of them: gradie
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple, SupportsFloat
@@ -17,6 +17,7 @@ from scipy.special import ndtr
 
 from jaxact import activations as catalogue
 from jaxact.activations import Activation
+from jaxact.activations.pointwise import blockwise
 from jaxact.config import Config
 from jaxact.theory import dead
 from jaxact.theory.checks import check_correlation, check_count, check_variance
@@ -35,7 +36,6 @@ FEW_ACTIVE = 25
 
 Interval = tuple[float, float]
 
-_BLOCK = 4096  # points per evaluation: one compilation per activation instead of one per number of points
 _INSIDE = (1e-3, 0.1, 1.0, 10.0, 1e3)  # distances from the last kink at which a tail is looked at
 _REACH = 10.0
 _STEPS = np.concatenate([np.arange(-32, 33) / 4, 2.0 ** np.arange(4, 40), -(2.0 ** np.arange(4, 40))])
@@ -125,7 +125,8 @@ def predict(config: Config, features: int, data: InputGroups | InputStatistics, 
     inits = stack_inits(config.init, widths)
     stack = predict_stack([_phi(entry) for entry in entries], widths, inits, q0, c0)
     if isinstance(data, InputGroups):
-        dead = _dead_on_groups(entries, inits, data, inputs)
+        flat = [flat_intervals(entry) for entry in entries]
+        dead = dead_on_groups([_phi(entry) for entry in entries], flat, inits, data, inputs)
     else:
         data = InputStatistics(q0, c0)
         states = zip(entries, stack.q, stack.c, strict=True)
@@ -134,18 +135,35 @@ def predict(config: Config, features: int, data: InputGroups | InputStatistics, 
     return Prediction(config, data, inputs, stack, np.array(dead), np.array(active))
 
 
-def _dead_on_groups(
-    entries: Sequence[Activation], inits: Sequence[Init], data: InputGroups, inputs: int
+def dead_on_groups(
+    phis: Sequence[Phi],
+    flat: Sequence[tuple[Interval, ...]],
+    inits: Sequence[Init],
+    data: InputGroups,
+    inputs: int,
 ) -> list[float]:
-    """P(dead) of each layer, as far as one that can die."""
-    flat = [flat_intervals(entry) for entry in entries]
+    """Compute the probability that a unit of each layer is dead on groups of inputs.
+
+    Args:
+        phis: one activation per layer.
+        flat: the intervals on which each has no slope (`flat_intervals`).
+        inits: one `Init` per layer.
+        data: the groups.
+        inputs: N.
+
+    Returns:
+        P(dead) of each layer; 0 where it cannot die.
+
+    Raises:
+        ValueError: an activation is not finite, or N < 1.
+    """
     last = max((i for i, intervals in enumerate(flat) if intervals), default=-1)
-    dead, state = [0.0] * len(entries), None
+    dead, state = [0.0] * len(phis), None
     for i in range(last + 1):
         if state is None:
             state = first_state(data, inits[0])
         else:
-            state = next_state(_phi(entries[i - 1]), state, inits[i])
+            state = next_state(phis[i - 1], state, inits[i])
         dead[i] = group_dead_probability(flat[i], state, data, inputs)
     return dead
 
@@ -174,20 +192,7 @@ def phi(spec: str) -> Phi:
 @cache
 def _phi(entry: Activation) -> Phi:
     value, slope = catalogue.as_numpy(entry)
-    return Phi(_blockwise(value), _blockwise(slope), entry.kinks or ())
-
-
-def _blockwise(fn: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """The same elementwise function, called with `_BLOCK` points at a time whatever the shape of its argument."""
-
-    def evaluate(x: np.ndarray) -> np.ndarray:
-        points = np.asarray(x, np.float64)
-        if not points.size:
-            return points
-        blocks = np.resize(points, (-(-points.size // _BLOCK), _BLOCK))
-        return np.concatenate([fn(block) for block in blocks])[: points.size].reshape(points.shape)
-
-    return evaluate
+    return Phi(blockwise(value), blockwise(slope), entry.kinks or ())
 
 
 def flat_intervals(entry: Activation) -> tuple[Interval, ...]:

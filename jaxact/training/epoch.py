@@ -181,10 +181,10 @@ def make_epoch(
         if blocks and at_once:
             keys = jax.vmap(jax.random.fold_in, (None, 0))(noise, steps[:at_once])
             state, (losses, correct) = blocks.run(state, which, images, labels, rows[:at_once], keys)
-            loss_sum, correct_sum = loss_sum + losses.sum(), correct_sum + correct.sum()
+            loss_sum, correct_sum = loss_sum + metrics.total(losses), correct_sum + correct.sum()
         if at_once < full:
             state, (losses, correct) = jax.lax.scan(body, state, (steps[at_once:], rows[at_once:]))
-            loss_sum, correct_sum = loss_sum + losses.sum(), correct_sum + correct.sum()
+            loss_sum, correct_sum = loss_sum + metrics.total(losses), correct_sum + correct.sum()
         if rest:
             state, (loss, right) = body(state, (jnp.asarray(full), order[full * batch_size :]))
             loss_sum, correct_sum = loss_sum + loss, correct_sum + right
@@ -206,7 +206,7 @@ def make_evaluate(model: MLP | LeNet, classes: int) -> Callable[..., Evaluation]
 
         batch = MAPS_BATCH if isinstance(model, LeNet) else EVALUATION_BATCH
         losses, predictions = jax.lax.map(score, (images, labels), batch_size=min(batch, len(images)))
-        return Evaluation(losses.mean(), *count_classes(predictions, labels, classes))
+        return Evaluation(metrics.total(losses) / len(losses), *count_classes(predictions, labels, classes))
 
     return evaluate
 
@@ -224,7 +224,7 @@ def evaluation_sums(logits: Float[Array, "n classes"], labels: Int[Array, " n"])
     """The scores of some examples whose logits are known, with the sum of their losses in place of the mean."""
     predictions = jax.vmap(metrics.prediction)(logits)
     losses = jax.vmap(metrics.cross_entropy)(logits, labels)
-    return Evaluation(losses.sum(), *count_classes(predictions, labels, logits.shape[-1]))
+    return Evaluation(metrics.total(losses), *count_classes(predictions, labels, logits.shape[-1]))
 
 
 def make_program(config: Config, choices: tuple[str, ...]) -> Program:

@@ -225,7 +225,7 @@ def test_an_interrupt_before_the_first_record_is_one_line(tmp_path, monkeypatch,
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(grid.runtime, "configure", stop)
+    monkeypatch.setattr("jaxact.study.run.prepare", stop)
     try:
         status = grid.main([*TINY, "--out", str(tmp_path / "out")])
     except KeyboardInterrupt:  # let through, it would end pytest itself

@@ -17,6 +17,7 @@ from jaxact import data, records, training
 from jaxact.commands import grid
 from jaxact.config import Config
 from jaxact.execution import tensorboard, tensorboard_watch
+from jaxact.study import run
 
 ARGV = ["--dataset", "digits", "--widths", "6", "5", "10", "--epochs", "2", "--limit-train", "200", "--lr", "0.1"]
 ARGV += ["--configs", "relu-sigmoid-relu", "tanh-relu-relu"]
@@ -119,7 +120,7 @@ def test_the_histograms_are_of_the_pre_activations_of_test_examples(trained):
 
 
 def test_records_made_without_are_written_afterwards_and_once(trained, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(grid, "train", lambda *_: pytest.fail("everything is trained"))
+    monkeypatch.setattr(run, "train", lambda *_: pytest.fail("everything is trained"))
     argv = [*ARGV, "--seeds", "3", "--out", str(trained / "out"), "--tensorboard", str(tmp_path / "board")]
     for _ in range(2):
         assert grid.main(argv) == 0
@@ -148,7 +149,7 @@ def test_a_diverged_seed_shows_as_nan_without_a_warning(tmp_path, capsys):
 )  # fmt: skip
 def test_a_folder_that_cannot_be_written_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, folder, shown):
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(grid, "train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(run, "train", lambda *_: pytest.fail("trained"))
     with pytest.raises(SystemExit) as stop:
         grid.main([*ARGV, "--out", str(tmp_path / "out"), "--tensorboard", folder.format(tmp=tmp_path)])
     error = capsys.readouterr().err

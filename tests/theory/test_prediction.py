@@ -9,6 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from jaxact import activations, data, theory
+from jaxact.activations import pointwise
 from jaxact.config import Config
 from jaxact.theory import prediction
 
@@ -41,10 +42,10 @@ def test_phi_equals_numpy_on_every_shape(name, shape):
 
 def test_all_shapes_share_one_compilation():
     seen = []
-    evaluate = prediction._blockwise(lambda x: seen.append(x.shape) or x)
+    evaluate = pointwise.blockwise(lambda x: seen.append(x.shape) or x)
     for shape in [(1,), (96, 240), (128, 320), (5000,)]:
         evaluate(np.zeros(shape))
-    assert len(seen) > 10 and set(seen) == {(prediction._BLOCK,)}
+    assert len(seen) > 10 and set(seen) == {(pointwise.BLOCK,)}
 
 
 @pytest.mark.parametrize("name", activations.names("elementwise"))

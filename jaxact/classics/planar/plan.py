@@ -9,7 +9,6 @@ from typing import NamedTuple
 from jaxact.classics.planar.points import DATASETS
 from jaxact.classics.planar.variants import activation
 from jaxact.config import closest, parse_seeds
-from jaxact.execution import runtime
 from jaxact.execution.checks import check_installed, check_out
 
 HIDDEN = ("1", "2", "3", "4", "5", "20", "50", "100", "4x4", "10x10")
@@ -74,8 +73,6 @@ def plan_from(options: argparse.Namespace) -> PlanarPlan:
     seeds, out = parse_seeds(options.seeds), check_out(options.out)
     if not options.no_figures:
         check_installed(("matplotlib",), "the figures, without --no-figures,", "figures")
-    if any(":" in name for name in options.activations):
-        runtime.configure()  # importing a user's module may import JAX
     activations = _distinct([activation(name).spec for name in options.activations], "activation")
     return PlanarPlan(
         datasets, activations, hidden, tuple(dict.fromkeys(options.inits)), rates, seeds, options.steps,

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from jaxact import numerics, probes, training
 from jaxact import probes as propagation
@@ -105,8 +108,6 @@ class Lab:
 
     @numerics.pinned()
     def __init__(self, plan: JacobianPlan, data: "Dataset") -> None:
-        from jax.sharding import NamedSharding
-
         self.plan, config = plan, plan.configs[0]
         mesh, strategy = parallel.make_mesh(), parallel.resolve_strategy("auto")
         # A vmapped call gets the activations of one configuration, so that its switch is not computed in full.
@@ -125,15 +126,11 @@ class Lab:
         self.example = self._put(data.train_images[0])
 
     def _put(self, tree: Any) -> Any:
-        import jax
-
         return jax.device_put(tree, self.shared)
 
     @numerics.pinned()
     def run(self, config: Config, bar: "Progress") -> Look:
         """Train one configuration from all seeds; [seeds, times, ...]."""
-        import jax
-
         seeds, calls = self.plan.seeds, []
         for first in range(0, len(seeds), self.size):
             call = seeds[first : first + self.size]
@@ -143,8 +140,6 @@ class Lab:
         return jax.tree.map(lambda *parts: np.concatenate(parts), *calls)
 
     def _call(self, config: Config, seeds: Sequence[int], bar: "Progress") -> list[Look]:
-        import jax
-
         padded = np.array([*seeds, *[seeds[-1]] * (self.size - len(seeds))], np.int32)
         keys = jax.device_put(padded, self.members)
         which = self._put(np.array(training.which_of(config, self.plan.choices), np.int32))
@@ -167,9 +162,6 @@ def _line(measured: Measured, seeds: Sequence[int]) -> str:
 
 def make_look(config: Config, choices: tuple[str, ...], examples: int) -> Callable[..., Look]:
     """What is looked at in one member: (state, seed, which, epoch, (images, labels) of test and train) → `Look`."""
-    import jax
-    import jax.numpy as jnp
-
     model = training.make_mlp(config, choices)
     # A batched decomposition on a CPU waits for threads of the pool it occupies: two devices then wait for each other.
     chunk = 1 if jax.default_backend() == "cpu" else CHUNK
@@ -208,8 +200,6 @@ def make_look(config: Config, choices: tuple[str, ...], examples: int) -> Callab
 
 
 def _hutchinson(network: propagation.Network, images: Any, key: Any) -> propagation.Estimate:
-    import jax
-
     def one(example: Any) -> propagation.Estimate:
         return propagation.hutchinson_apjn(network, *example, probes=HUTCHINSON_PROBES)
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from jaxact.execution import runtime
 from jaxact.probes import GRADIENT_EXAMPLES, SATURATION_SHARE
+from jaxact.report.markdown import environment_list
 from jaxact.report.table import aligned
 from jaxact.study.jacobian.findings import findings, mean_at, number, times_of
 from jaxact.study.jacobian.measure import STATISTICS_EXAMPLES, Results
@@ -78,7 +79,7 @@ def report(plan: JacobianPlan, results: Results, figures: dict[str, str], comman
         f"or off for a ReLU: |φ′| below {100 * SATURATION_SHARE:g} % of its largest. Inputs: q⁰ "
         f"{results.inputs.q:.4f}, c⁰ {results.inputs.c:.4f}.{norm}",
         f"Data: {results.source}.",
-        "Environment:\n\n" + "\n".join(f"- {name}: {_plain(value)}" for name, value in runtime.environment().items()),
+        "Environment:\n\n" + environment_list(runtime.environment()),
         "## What the numbers say",
         findings(results),
         "## By layer\n\nMeans over seeds, epoch 0 and the last; a ratio is a mean over the seeds that have a gradient "
@@ -89,7 +90,3 @@ def report(plan: JacobianPlan, results: Results, figures: dict[str, str], comman
         *(f"![{name}]({name})\n\n*{caption}*" for name, caption in figures.items()),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _plain(value: object) -> str:
-    return ", ".join(f"{k} {v}" for k, v in value.items() if v) if isinstance(value, dict) else str(value)

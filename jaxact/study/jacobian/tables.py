@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxact import probes
@@ -100,8 +101,6 @@ def _turns(measured: Measured) -> dict[str, Quantity]:
 
 @cache
 def _lifetimes() -> Any:
-    import jax
-
     return jax.jit(jax.vmap(probes.lifetimes))
 
 

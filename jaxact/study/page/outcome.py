@@ -13,6 +13,7 @@ from jaxact.study.evidence import Case
 from jaxact.study.outcome import ranked_row
 from jaxact.study.page.records import Grid
 from jaxact.study.page.shapes import Table
+from jaxact.theory import prediction
 
 GUESSES = 0.999
 """A run that is right no more often than this share of networks that guess has failed."""
@@ -134,8 +135,6 @@ def mostly_fails(record: Record, limit: float | None = None) -> bool:
 
 def has_theory(record: Record) -> bool:
     """Whether mean-field theory knows the configuration and its data."""
-    from jaxact.theory import prediction
-
     c = record.config
     dense = c.architecture == "mlp" and not c.batch_norm and not c.paired
     return dense and c.dataset in prediction.STATISTICS and evidence.in_catalogue(c)
