@@ -1,9 +1,10 @@
-"""The table at the top of README.md, from the `summary.csv` of a run and the published figures.
+"""The table at the top of docs/answer.md, from the `summary.csv` of a run and the published figures.
 
-    python -m experiments.headline results/mnist-paper/summary.csv                      print it
-    python -m experiments.headline results/mnist-paper/summary.csv --write README.md    put it in its place there
+    python -m experiments.headline results/mnist-paper/summary.csv
+    python -m experiments.headline results/mnist-paper/summary.csv --write docs/answer.md
 
-Its place is between the lines `<!-- headline -->` and `<!-- /headline -->`. Trains nothing; a second.
+The first prints it, the second puts it in its place, between the lines `<!-- headline -->` and `<!-- /headline -->`.
+Trains nothing; a second.
 """
 
 import csv

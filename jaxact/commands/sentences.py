@@ -1,9 +1,10 @@
-"""Make every sentence of README that holds a number of the committed records, from those records.
+"""Make every sentence of README and docs/answer.md that holds a number of the committed records, from those records.
 
-    python -m experiments.sentences                      prints them, paragraph by paragraph
-    python -m experiments.sentences --check README.md    and says which of them the file does not hold, word for word
+    python -m experiments.sentences                         prints them
+    python -m experiments.sentences --check README.md docs/answer.md
 
-Run in a checkout, whose results/ it reads. Half a minute. A test does the same, so that no figure in README is typed.
+The second also says which sentences those pages do not hold, word for word. Run in a checkout, whose results/ it reads.
+Half a minute. A test does the same, so that no figure there is typed.
 """
 
 import sys
@@ -19,7 +20,7 @@ def parser() -> Parser:
     """The options."""
     p = Parser.of(MODULE, __doc__)
     p.add_argument("--results", default="results", metavar="DIR", help="folder of the committed records (results)")
-    p.add_argument("--check", metavar="FILE", help="a text that should hold every sentence")
+    p.add_argument("--check", nargs="+", metavar="FILE", help="texts that should hold every sentence between them")
     return p
 
 
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     options = p.parse_args(argv)
     with p.checked():
         folder = check_folder(options.results, "--results")
-        text = None if options.check is None else check_path(options.check, "--check").read_text(encoding="utf-8")
+        pages = [check_path(page, "--check").read_text(encoding="utf-8") for page in options.check or ()]
     runtime.configure(1)
     from jaxact.study import sentences_told
 
@@ -49,7 +50,8 @@ def main(argv: list[str] | None = None) -> int:
         p.refuse(error)
     for paragraph in found:
         print("\n".join(paragraph), end="\n\n")
-    absent = [] if text is None else missing(text, [sentence for paragraph in found for sentence in paragraph])
+    told = [sentence for paragraph in found for sentence in paragraph]
+    absent = missing("\n".join(pages), told) if pages else []
     for sentence in absent:
-        print(f"{p.prog}: {options.check} lacks: {sentence}", file=sys.stderr)
+        print(f"{p.prog}: {' and '.join(options.check)} lacks: {sentence}", file=sys.stderr)
     return 1 if absent else 0

@@ -1,4 +1,4 @@
-"""The sentences of `experiments.sentences`, paragraph by paragraph as README has them."""
+"""The sentences of `experiments.sentences`, paragraph by paragraph as README and docs/answer.md have them."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from jaxact.study.sentences_answer import (
     Material,
     all_combinations,
     answer,
+    brief,
     effect,
     milder,
     number,
@@ -46,6 +47,7 @@ def every(results: Path) -> list[list[str]]:
     needed = {n: r for n, r in grid.records.items() if n.endswith("-relu") or n.rpartition("-")[0] in behind}
     m = Material(results, report.gather(needed, options), grid)
     return [
+        brief(m),
         answer(m),
         all_combinations(m),
         milder(m),
@@ -114,7 +116,7 @@ def predictions(m: Material) -> list[str]:
     verdicts = _verdicts(m, seeds)
     fail = [verdict for verdict in verdicts if verdict.startswith("fails")]
     return [
-        f"{number(len(verdicts))} predictions were [registered](jaxact/study/registered.toml) before the seeds "
+        f"{number(len(verdicts))} predictions were [registered](../jaxact/study/registered.toml) before the seeds "
         f"{min(seeds)} to {max(seeds)} were trained.",
         f"{number(len(fail))} fail, {number(fail.count('fails so far')).lower()} of them on part of those seeds:",
         f"centring does not bring sigmoid-sigmoid-relu to 90 % ({centred.after.accuracy:.1f}: the biases stay a common "

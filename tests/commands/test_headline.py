@@ -60,7 +60,7 @@ def test_bad_input_is_one_line(summary, tmp_path, monkeypatch, capsys, options, 
     assert Path("page.md").read_text() == "text\n"
 
 
-def test_readme_shows_what_the_run_left(capsys):
-    """README's table is what its command prints from the committed run."""
+def test_the_answer_shows_what_the_run_left(capsys):
+    """The page's table is what its command prints from the committed run."""
     assert headline.main([str(ROOT / "results" / "mnist-paper" / "summary.csv")]) == 0
-    assert f"{headline.START}\n{capsys.readouterr().out}{headline.END}" in (ROOT / "README.md").read_text()
+    assert f"{headline.START}\n{capsys.readouterr().out}{headline.END}" in (ROOT / "docs" / "answer.md").read_text()

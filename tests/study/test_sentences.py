@@ -11,7 +11,8 @@ from jaxact.commands import sentences
 from jaxact.study import sentences_told
 
 ROOT = Path(sentences.__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/answer.md")]
+README = "\n".join(PAGES)
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +35,11 @@ def test_any_other_number_in_readme_would_be_seen(told):
 
 
 def test_no_result_in_readme_stands_outside_the_sentences(told):
-    """The first part of README without them, its headline table and the protocol: no decimal, percentage, interval."""
-    part, _, _ = README.partition("## Use it")
+    """README and the answer without them, the headline table and programs' output: no decimal, percentage, interval."""
+    part = README.replace("Python 3.11", "")
     part = re.sub(r"<!-- headline -->.*<!-- /headline -->", "", part, flags=re.S)  # test_headline has it
     part = re.sub(r"```.*?```|\([^()]*\.(?:md|toml|png|csv)[^()]*\)|`[^`]*`", "", part, flags=re.S)
-    left = " ".join(re.sub(r"Both need only.*?what to do next\.", "", part, flags=re.S).split())
+    left = " ".join(part.split())
     for sentence in sorted(told, key=len, reverse=True):
         bare = " ".join(re.sub(r"\([^()]*\.(?:md|toml|png|csv)[^()]*\)|`[^`]*`", "", sentence).split())
         left = left.replace(bare, "")
