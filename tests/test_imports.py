@@ -141,6 +141,32 @@ def test_slow_packages_are_imported_where_they_are_used(path):
     assert slow <= slow_ok
 
 
+LAZY = SLOW | {"PIL", "array_record", "jinja2", "markupsafe", "platformdirs", "requests", "rich", "scipy"}
+LAZY |= {"shtab", "tensorboardX", "threadpoolctl"}
+"""Optional, or slow and needed by few calls."""
+LATER = {"jaxact.training", "jaxact.probes", "jaxact.execution"}
+"""Parts of the library that load JAX, or are needed at the end."""
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name_of)
+def test_imports_inside_functions_have_a_reason(path):
+    """The heads of commands apart, which load what they need when they know that they need it."""
+    text = path.read_text(encoding="utf-8")
+    inner = set(imports(text)) - set(imports(text, whole=False)) - set(annotations_of(text))
+    if unit_of(path) == "commands":
+        return
+    assert {
+        name for name in inner if name.split(".")[0] not in LAZY and ".".join(name.split(".")[:2]) not in LATER
+    } == set()
+
+
+def annotations_of(text: str) -> Iterator[str]:
+    """What only type checkers import."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imports("\n".join(ast.unparse(part) for part in node.body))
+
+
 def loaded_by(code: str) -> set[str]:
     """Top-level packages in a fresh interpreter after `code`."""
     listing = "\nimport sys\nprint(*{name.partition('.')[0] for name in sys.modules})"
