@@ -114,7 +114,7 @@ DAMAGE = {
     "patched data": (patched(b"PK\x01\x02", 8, b"\x20"), "compressed patched data"),
     "huge member": (patched(b"PK\x01\x02", 24, b"\x00\x00\x00\x70"), "holds 1,879,048,192 bytes, at most 16,704"),
     "odd header": (patched(b"\x93NUMPY", 10, b"{(((((((((((((('descr"), "CRC"),
-    "other header": (lambda path: header(path, b"{'descr': ['\n"), "EOF|Cannot parse header"),
+    "other header": (lambda path: header(path, b"{'descr': ['\n"), "(EOF|Cannot parse header|unterminated string)"),
     "huge array": (
         lambda path: header(path, b"{'descr': '|u1', 'fortran_order': False, 'shape': (4000000000000,)}\n"),
         "",
