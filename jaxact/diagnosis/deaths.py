@@ -85,7 +85,7 @@ def broken_text(look: Snapshot, before: int | None, leaf: str, entries: int) -> 
     for field, what in (("broken", "pre-activations"), ("broken_gradient", "gradients")):
         for layer in look.layers:
             if share := getattr(layer, field):
-                text = f"{layer.name} is broken at step {look.step} ({seen}): {share:.0%} of its {what} are NaN or "
+                text = f"{layer.name} is broken at step {look.step} ({seen}): {share:.2%} of its {what} are NaN or "
                 cause = f"so are {entries} entries of {leaf}" if entries else "all parameters are finite"
                 return f"{text}infinite; {cause}"
     return ""

@@ -181,6 +181,8 @@ def scalars(look: Snapshot) -> dict[str, float]:
 def _moments(sums: Any, examples: int) -> tuple[float, float]:
     """Mean and standard deviation over features and examples."""
     entries = examples * sums.first.size
+    if not np.isfinite(sums.square).all():
+        return np.nan, np.nan
     mean = float(sums.first.sum(dtype=np.float64)) / entries
     square = float(sums.square.sum(dtype=np.float64)) / entries
-    return mean, float(np.sqrt(max(square - mean**2, 0.0))) if np.isfinite(square) else np.nan
+    return mean, float(np.sqrt(max(square - mean**2, 0.0)))

@@ -218,7 +218,7 @@ def test_nan_during_training_is_one_warning_that_names_the_layer():
     bad = [params[0], params[1] | {"w": params[1]["w"].at[0, 0].set(jnp.nan)}, params[2]]
     name = watcher.looks[0].layers[1].name
     with pytest.warns(
-        BrokenWarning, match=f"{name} is broken at step 1 .the look before was at step 0.: 14% of its pre"
+        BrokenWarning, match=f"{name} is broken at step 1 .the look before was at step 0.: 14.29% of its pre"
     ):
         look = looked(watcher, 1, bad)
     assert look.layers[1].broken == pytest.approx(1 / 7) and np.isnan(look.layers[1].mean)
