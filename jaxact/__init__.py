@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxact.cures import repair as repair
     from jaxact.diagnosis import diagnose as diagnose
+    from jaxact.diagnosis.watch import watch as watch
     from jaxact.theory.tailoring import tailor as tailor
 
 from jaxact import interrupts
 
 __version__ = "0.2.0"
 _MODULES = frozenset(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
-_FUNCTIONS = {"diagnose": "diagnosis", "repair": "cures", "tailor": "theory.tailoring"}
+_FUNCTIONS = {
+    "diagnose": "diagnosis", "repair": "cures", "tailor": "theory.tailoring",
+    "watch": "diagnosis.watch",
+}  # fmt: skip
 _MOVED = {
     "catalogue": "activations.catalogue", "functions": "activations.functions", "convolution": "models.convolution",
     "optimizers": "training.optimizers", "lowrank": "training.lowrank", "ensemble": "training.ensemble",

@@ -15,7 +15,7 @@ from jaxact.diagnosis.flow import Flow, transport
 from jaxact.diagnosis.graph import check_deterministic
 from jaxact.diagnosis.report import Diagnosis
 from jaxact.diagnosis.signals import signal_findings, signal_notes
-from jaxact.diagnosis.tools import Tools, tools_of
+from jaxact.diagnosis.tools import Tools, tools_for
 from jaxact.diagnosis.verdicts import FEW_EXAMPLES, LayerReport, Verdict, judge
 
 __all__ = ["Diagnosis", "LayerReport", "Verdict", "diagnose"]
@@ -86,10 +86,7 @@ def diagnose(
     apply_fn, variables = instances.opened(apply_fn, variables, images)
     form, leaves = adapters.form_of(variables, images)
     hints = tuple(sorted((activations or {}).items()))
-    try:
-        tools = tools_of(apply_fn, form, hints, chunk)
-    except TypeError:  # a function or structure that is not hashable
-        tools = tools_of.__wrapped__(apply_fn, form, hints, chunk)
+    tools = tools_for(apply_fn, form, hints, chunk)
     subject = tools.network.subject
     check_deterministic(subject.graph)
     miscounted = list[Verdict]()

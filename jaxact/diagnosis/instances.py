@@ -60,6 +60,11 @@ def check_variables(apply_fn: Any, variables: Any, batch: Any) -> None:
         )
 
 
+def brings_variables(model: Any) -> bool:
+    """Whether it is a model that brings its own variables."""
+    return _is_nnx(model) or _is_state(model) or _is_bound(model) or _is_model(model)
+
+
 def opened(apply_fn: Any, variables: Any, batch: Any) -> tuple[Any, Any]:
     """The function (variables, batch) → outputs, and its variables, of what the user handed over.
 

@@ -89,9 +89,9 @@ class Diagnosis:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists, ready for JSON: NaN becomes None, infinities "inf" and "-inf"."""
-        result: dict[str, Any] = _plain(dataclasses.asdict(self))
-        result["layers"] = [_plain(layer._asdict()) for layer in self.layers]
-        result["verdicts"] = [_plain(verdict._asdict()) for verdict in self.verdicts]
+        result: dict[str, Any] = plain(dataclasses.asdict(self))
+        result["layers"] = [plain(layer._asdict()) for layer in self.layers]
+        result["verdicts"] = [plain(verdict._asdict()) for verdict in self.verdicts]
         return {"main": self.main, **result}
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Diagnosis:
 
     def to_csv(self) -> str:
         """A line per layer with all its numbers in full, empty where one is not defined."""
-        return tidy_csv([_plain(layer._asdict()) for layer in self.layers])
+        return tidy_csv([plain(layer._asdict()) for layer in self.layers])
 
     def assert_healthy(self) -> None:
         """For a test of a network.
@@ -191,11 +191,12 @@ def _comparable(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Plain numbers, strings and lists, ready for JSON: NaN becomes None, infinities "inf" and "-inf"."""
     if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
+        return {key: plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else "inf" if value > 0 else "-inf"
     return value

@@ -9,6 +9,7 @@ from jaxact.diagnosis.compiled import shared
 from jaxact.diagnosis.edges import Edges, Kernel, find_edges, find_kernels
 from jaxact.diagnosis.flow import flow
 from jaxact.diagnosis.layers import Layer
+from jaxact.diagnosis.moments import feature_sums
 
 
 class Tools(NamedTuple):
@@ -28,6 +29,15 @@ class Tools(NamedTuple):
     own_derivatives: tuple[Layer, ...]
     slopes_of_loss: Callable[..., Any]
     parameters: tuple[int, ...]
+    sums: Callable[..., Any]
+
+
+def tools_for(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], ...], chunk: int) -> Tools:
+    """The tools of a network: those of an earlier call for the same one, if it can be told apart by its hash."""
+    try:
+        return tools_of(apply_fn, form, hints, chunk)
+    except TypeError:  # a function or structure that is not hashable
+        return tools_of.__wrapped__(apply_fn, form, hints, chunk)
 
 
 @lru_cache(maxsize=16)
@@ -60,4 +70,5 @@ def tools_of(apply_fn: Any, form: adapters.Form, hints: tuple[tuple[str, str], .
         own_derivatives,
         shared(partial(steps.loss_and_slopes, network.outputs, parameters)),
         parameters,
+        compiled(feature_sums, chunk=chunk),
     )

@@ -5,9 +5,7 @@ scalars are those of the record, at initialisation and after every epoch; the hi
 the first test examples. A run that starts again replaces what it wrote before, so no point is there twice.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from jaxact import records
 from jaxact.config import Config
 from jaxact.execution.checks import check_out
 from jaxact.records import Record
+from jaxact.report.tensorboard import check_tensorboard, writer_of
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -38,8 +37,7 @@ def check(folder: str) -> Path:
     Raises:
         ValueError: tensorboardX is missing, or the folder cannot be made or written.
     """
-    if find_spec("tensorboardX") is None:
-        raise ValueError("--tensorboard needs tensorboardX: pip install 'jaxact[tensorboard]'")
+    check_tensorboard("--tensorboard")
     return check_out(folder, "--tensorboard")
 
 
@@ -80,14 +78,6 @@ def backfill(folder: Path, found: Sequence[Record]) -> None:
             if not list(path.glob(EVENTS)):
                 with writer_of(path) as writer:
                     write(writer, scalars(record.subset([seed])))
-
-
-def writer_of(path: Path) -> "SummaryWriter":
-    """What writes the event file of a run; a context that closes it."""
-    from tensorboardX import SummaryWriter  # of an optional extra
-
-    logging.getLogger("tensorboardX").setLevel(logging.ERROR)  # a diverged seed's NaN is a result, not a warning
-    return SummaryWriter(str(path))
 
 
 def write(writer: "SummaryWriter", points: Iterator[tuple[str, int, float]]) -> None:

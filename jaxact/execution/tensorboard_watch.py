@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxact import training
-from jaxact.execution.tensorboard import EVENTS, run_folder, scalars, write, writer_of
+from jaxact.execution.tensorboard import EVENTS, run_folder, scalars, write
 from jaxact.records import Record
+from jaxact.report.tensorboard import writer_of
 from jaxact.training.ensemble import Ensemble, History, Job
 
 EXAMPLES, BINS = 200, 64

@@ -1,6 +1,5 @@
 """TensorBoard's files, read back by their framing, hold the numbers of the records, each once."""
 
-import struct
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from oracles.event_files import events
 from oracles.record_examples import CONFIG, make
 from tensorboardX import SummaryWriter
-from tensorboardX.proto.event_pb2 import Event
 
 from jaxact import data, records, training
 from jaxact.commands import grid
@@ -21,16 +20,6 @@ from jaxact.study import run
 
 ARGV = ["--dataset", "digits", "--widths", "6", "5", "10", "--epochs", "2", "--limit-train", "200", "--lr", "0.1"]
 ARGV += ["--configs", "relu-sigmoid-relu", "tanh-relu-relu"]
-
-
-def events(path: Path) -> list[Event]:
-    """The events of one file: length (8 bytes), its checksum (4), the message, its checksum (4), and so on."""
-    content, found = path.read_bytes(), []
-    while content:
-        (size,) = struct.unpack("<Q", content[:8])
-        found.append(Event.FromString(content[12 : 12 + size]))
-        content = content[16 + size :]
-    return found
 
 
 def read(folder: Path) -> tuple[dict[tuple[str, int], float], dict[tuple[str, int], Any]]:
