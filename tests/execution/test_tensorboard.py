@@ -16,6 +16,7 @@ from jaxact import data, records, training
 from jaxact.commands import grid
 from jaxact.config import Config
 from jaxact.execution import tensorboard, tensorboard_watch
+from jaxact.report import tensorboard as event_writer
 from jaxact.study import run
 
 ARGV = ["--dataset", "digits", "--widths", "6", "5", "10", "--epochs", "2", "--limit-train", "200", "--lr", "0.1"]
@@ -147,7 +148,7 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_status_2(tmp_path, monk
 
 
 def test_a_missing_package_is_one_line_and_status_2(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tensorboard, "find_spec", lambda _: None)
+    monkeypatch.setattr(event_writer, "find_spec", lambda _: None)
     with pytest.raises(SystemExit) as stop:
         grid.main([*ARGV, "--out", str(tmp_path / "out"), "--tensorboard", str(tmp_path / "board")])
     error = capsys.readouterr().err
