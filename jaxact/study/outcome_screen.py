@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxact import console
 from jaxact.records import Record
 from jaxact.report.table import counted
 from jaxact.study.outcome import MOST_NAMES, compare_published, protocol_text, ranked_row
@@ -81,7 +82,7 @@ def following(out: Path, found: Sequence[Record]) -> str:
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         lines.append(f"  {python} -m pip install 'jaxact[report]'  # once, for figures")
     page = out.with_name(f"{out.name}-report")
-    lines.append(f"  {python} -m experiments.report {shlex.quote(str(out))} --out {shlex.quote(str(page))}")
+    lines.append(f"  {_call(python, 'report')} {shlex.quote(str(out))} --out {shlex.quote(str(page))}")
     failing = [record for record in found if mostly_fails(record) and has_theory(record)]
     if failing:
         worst = min(failing, key=lambda record: float(record.test_accuracy()[:, -1].mean()))
@@ -89,8 +90,16 @@ def following(out: Path, found: Sequence[Record]) -> str:
         of = "" if config.dataset == "mnist" else f" --dataset {config.dataset}"
         of += "" if config.init == "torch_default" else f" --init {config.init}"
         of += "" if config.widths[:-1] == (500, 256) else f" --widths {' '.join(map(str, config.widths))}"
-        lines.append(f"  {python} -m experiments.predict {' '.join(config.activations)}{of}")
+        lines.append(f"  {_call(python, 'predict')} {' '.join(config.activations)}{of}")
     return "\n".join(lines)
+
+
+def _call(python: str, name: str) -> str:
+    """How a command is called: of a wheel's console script, by that script, since it holds no `experiments`."""
+    called = console.program_of(f"experiments.{name}")
+    if called.startswith("python"):
+        return called.replace("python", python, 1)
+    return called if python == "python" else f"{python} -m {called}"
 
 
 def python_name() -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from oracles.report_examples import record, small_set, study
 
-from jaxact import records
+from jaxact import console, records
 from jaxact.commands import grid, predict, report
 from jaxact.data.specs import spec
 from jaxact.execution.progress import COMPILING
-from jaxact.study import outcome_files
+from jaxact.study import outcome_files, outcome_screen
 from jaxact.study.outcome_screen import following, python_name, screen
 from jaxact.study.plan import Plan
 
@@ -45,6 +45,16 @@ def test_it_names_what_fails_and_says_how_it_compares():
     assert row[1] == "4" and row[-1] == "1"  # one of its four seeds loses a class
     healthy = [one for one in found if one.config.name.endswith("sigmoid")]
     assert "No combination fails in most of its seeds." in screen(plan_of(healthy), healthy, alone=True)
+
+
+@pytest.mark.parametrize(("python", "start"), [("python", "jaxact "), ("/x/python", "/x/python -m jaxact ")])
+def test_the_console_script_names_itself(tmp_path, monkeypatch, python, start):
+    """A wheel holds no `experiments`."""
+    monkeypatch.setattr(console, "_program", "jaxact")
+    monkeypatch.setattr(outcome_screen, "python_name", lambda: python)
+    lines = [line for line in following(tmp_path / "run", small_set()).splitlines()[1:] if "pip" not in line]
+    assert [line.split("jaxact ")[1].split()[0] for line in lines] == ["report", "predict"]
+    assert all(line.startswith(f"  {start}") for line in lines)
 
 
 def test_the_commands_that_follow_can_be_typed(tmp_path):
